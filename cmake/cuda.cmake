@@ -1,0 +1,16 @@
+# The CUDA device. sm_90a carries the wgmma kernels; sm_80 is the mma.sync path, and its PTX serves later chips.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  set(CMAKE_CUDA_ARCHITECTURES 80 90a)
+endif()
+enable_language(CUDA)
+find_package(CUDAToolkit REQUIRED)
+message(STATUS "minuano: CUDA toolkit ${CUDAToolkit_VERSION}, architectures ${CMAKE_CUDA_ARCHITECTURES}")
+
+file(GLOB MINUANO_KERNELS CONFIGURE_DEPENDS kernels/*.cu)
+if(MINUANO_KERNELS)
+  target_sources(minuano_core PRIVATE ${MINUANO_KERNELS})
+  target_compile_definitions(minuano_core PUBLIC MN_WITH_CUDA)
+  target_compile_options(minuano_core PRIVATE
+    $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings --expt-relaxed-constexpr -lineinfo -Xcompiler=-Wall,-Wextra,-Werror>)
+  target_link_libraries(minuano_core PUBLIC CUDA::cudart CUDA::cublasLt)
+endif()

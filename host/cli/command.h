@@ -1,0 +1,61 @@
+/* command.h: what a command is, and what it is given. One file a command: cmd_NAME.c.
+ *
+ * A command describes its settings in a table (settings.h). Before run() is called they hold the
+ * defaults, then the config file's values (if the command takes one), then the options' in order.
+ */
+#ifndef MINUANO_CLI_COMMAND_H
+#define MINUANO_CLI_COMMAND_H
+
+#include "minuano/device.h"
+#include "minuano/settings.h"
+
+/* Options every command has. */
+struct common_settings {
+    int device; /* enum device_choice */
+    int64_t device_index, threads;
+    const char *hub_cache;
+    bool json, quiet, verbose;
+};
+enum device_choice { DEVICE_AUTO, DEVICE_CUDA, DEVICE_REFERENCE };
+
+struct invocation {
+    const struct command *command;
+    struct common_settings common;
+    void *settings;          /* the command's own struct, filled */
+    const char *config_path; /* CONFIG, when the command takes one */
+    const char **positional; /* what is neither option nor CONFIG */
+    size_t positional_count;
+    mn_arena *arena; /* lives as long as the process */
+};
+
+struct command {
+    const char *name;                   /* "spider score" has its own entry */
+    const char *summary;                /* one line */
+    const char *usage;                  /* after the name: "CONFIG [options]" */
+    const char *examples;               /* lines for --help */
+    const struct mn_settings *settings; /* NULL: none */
+    size_t settings_size;
+    bool takes_config; /* the first positional argument is a JSON config for the table */
+    size_t positional_low, positional_high;
+    mn_status (*run)(const struct invocation *call);
+};
+
+/* X(name): file cmd_NAME.c defines `const struct command command_NAME`. In the order that --help
+ * shows. */
+#define COMMAND_LIST(X) X(doctor)
+
+#define COMMAND_DECLARE(name) extern const struct command command_##name;
+COMMAND_LIST(COMMAND_DECLARE)
+#undef COMMAND_DECLARE
+
+/* Opens what --device asks for and says which it took. */
+MN_CHECKED mn_status open_device(const struct invocation *call, mn_device **out);
+MN_CHECKED mn_status choose_device(const struct common_settings *common, mn_device **out);
+
+/* options.c */
+MN_CHECKED mn_status parse_invocation(struct invocation *out, const struct command *command,
+                                      int argc, char **argv, bool *help);
+void print_help(const struct command *command, FILE *out);
+void print_overview(FILE *out);
+
+#endif

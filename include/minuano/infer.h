@@ -1,0 +1,77 @@
+/* infer.h: many prompts through one model: batched generation over a key/value cache, and scoring
+ * of given completions.
+ *
+ * Prompts are token ids. Rows enter and leave the running batch as they start and finish; shared
+ * prefixes are computed once. The result of an item does not depend on what else is in the batch.
+ */
+#ifndef MINUANO_INFER_H
+#define MINUANO_INFER_H
+
+#include "minuano/model.h"
+
+struct mn_prompt {
+    const int32_t *ids;
+    int count;
+    int prefix; /* index into the prefixes given beside it; -1: none. The prompt's own ids follow
+                   the prefix */
+};
+struct mn_prefix {
+    const int32_t *ids;
+    int count;
+};
+
+enum mn_finish { MN_FINISH_STOP, MN_FINISH_LENGTH };
+
+struct mn_generation {
+    int32_t *ids; /* without the EOS; lives in the arena given */
+    int count;
+    enum mn_finish finish;
+    double logprob; /* sum over the generated ids, EOS included */
+};
+
+struct mn_generate_options {
+    int max_new_tokens;
+    int eos;
+    double temperature;  /* 0: greedy */
+    uint64_t seed;       /* sampling stream of an item is its index: independent of the batch */
+    int batch_sequences; /* 0: as many as fit */
+    size_t memory; /* bytes for context and cache; 0: a share of what is free (device) or 1 GiB
+                      (reference) */
+    /* Called as each item finishes, in order of completion; an error stops the run. May be NULL. */
+    mn_status (*finished)(void *user, size_t index, const struct mn_generation *generation);
+    void *user;
+    const char *title; /* of the progress bar; NULL: no bar */
+};
+MN_CHECKED mn_status mn_generate(mn_model *model, const mn_adapter *adapter,
+                                 const struct mn_prefix *prefixes, size_t prefix_count,
+                                 const struct mn_prompt *prompts, size_t count,
+                                 const struct mn_generate_options *options, mn_arena *arena,
+                                 struct mn_generation *out /* (count) */);
+
+/* Log-probabilities of given continuations: logprobs (completion_count) of each completion token
+ * after the prompt. */
+struct mn_completion {
+    struct mn_prompt prompt;
+    const int32_t *ids;
+    int count;
+    float *logprobs; /* (count) out; caller's memory */
+};
+struct mn_score_options {
+    size_t memory;
+    const char *title;
+    mn_status (*finished)(void *user, size_t index);
+    void *user;
+};
+MN_CHECKED mn_status mn_score(mn_model *model, const mn_adapter *adapter,
+                              const struct mn_prefix *prefixes, size_t prefix_count,
+                              struct mn_completion *completions, size_t count,
+                              const struct mn_score_options *options);
+
+/* Log-probabilities of k single-token options at the end of each prompt: one forward a prompt. out
+ * (count, k). */
+MN_CHECKED mn_status mn_score_options_at_end(mn_model *model, const mn_adapter *adapter,
+                                             const struct mn_prefix *prefixes, size_t prefix_count,
+                                             const struct mn_prompt *prompts, size_t count,
+                                             const int32_t *options_ids, int k,
+                                             const struct mn_score_options *options, float *out);
+#endif

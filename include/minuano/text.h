@@ -1,0 +1,65 @@
+/* text.h: text to token ids and back, and the chat template. */
+#ifndef MINUANO_TEXT_H
+#define MINUANO_TEXT_H
+
+#include "minuano/json.h"
+
+enum {
+    MN_BOS = 1,
+    MN_EOS = 2,
+    MN_INST = 3,
+    MN_END_INST = 4
+}; /* Mistral v3; read from the model where they differ */
+
+typedef struct mn_tokenizer mn_tokenizer;
+/* From DIR/tokenizer.model (SentencePiece). */
+MN_CHECKED mn_status mn_tokenizer_open(mn_tokenizer **out, const char *folder);
+void mn_tokenizer_close(mn_tokenizer **tokenizer);
+int mn_tokenizer_vocab(const mn_tokenizer *tokenizer);
+int mn_tokenizer_bos(const mn_tokenizer *tokenizer);
+int mn_tokenizer_eos(const mn_tokenizer *tokenizer);
+/* Id of a piece such as "▁A" or "[INST]"; -1 when there is none. */
+int mn_tokenizer_piece(const mn_tokenizer *tokenizer, const char *piece);
+
+/* Ids that grow. */
+struct mn_ids {
+    int32_t *item;
+    size_t count, capacity;
+};
+void mn_ids_add(struct mn_ids *ids, int32_t id);
+void mn_ids_free(struct mn_ids *ids);
+
+enum {
+    MN_TOKENIZE_PARSE_SPECIAL =
+        1, /* control tokens spelled out in the text become their ids, as Hugging Face does */
+    MN_TOKENIZE_ADD_BOS = 2,
+};
+/* Appends. Without PARSE_SPECIAL this is SentencePiece alone; text may hold NUL bytes. */
+MN_CHECKED mn_status mn_tokenize(const mn_tokenizer *tokenizer, const char *text, size_t length,
+                                 int flags, struct mn_ids *out);
+/* Appends text; control tokens are left out. */
+MN_CHECKED mn_status mn_detokenize(const mn_tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                   struct mn_text *out);
+
+/* The v3 instruct template: BOS, then [INST] user[/INST] and assistant + EOS for each turn. System
+ * text, where there is any, opens the last user turn, as Mistral's template has it. Roles must
+ * alternate, beginning with user; the last may be either. */
+struct mn_message {
+    const char *role, *content;
+};
+MN_CHECKED mn_status mn_chat_tokenize(const mn_tokenizer *tokenizer,
+                                      const struct mn_message *messages, size_t count,
+                                      struct mn_ids *out);
+/* The same as the string that Hugging Face's apply_chat_template(tokenize=False) gives. */
+MN_CHECKED mn_status mn_chat_text(const struct mn_message *messages, size_t count,
+                                  struct mn_text *out);
+/* Reads [{"role","content"}, ...]; strings are borrowed from the JSON. */
+MN_CHECKED mn_status mn_messages_read(mn_arena *arena, const json_t *array, const char *where,
+                                      struct mn_message **messages, size_t *count);
+
+/* `template` with every {name} replaced from name/value pairs (NULL-terminated array); {{ is a
+ * brace. An unknown name is an error. */
+MN_CHECKED mn_status mn_template_fill(const char *template_text, const char *const *pairs,
+                                      struct mn_text *out);
+
+#endif
