@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# run.sh [STAGE ...]: everything that can be tested on this machine. Stages: format release clang sanitize; all by default.
+# The release stage compiles the CUDA kernels too where a toolkit is found.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+jobs=$(nproc)
+
+stage() { printf '\n=== %s (%s)\n' "$1" "$(date +%T)"; }
+
+run_format() {
+    stage "format: clang-format 14 has nothing to change"
+    git ls-files -z '*.c' '*.h' '*.cc' '*.cu' '*.cuh' | xargs -0 clang-format-14 --dry-run -Werror
+}
+
+# build_and_test PRESET [ctest arguments]
+build_and_test() {
+    local preset=$1
+    shift
+    stage "$preset: build"
+    cmake --preset "$preset" >/dev/null
+    cmake --build --preset "$preset" -j "$jobs" -- --quiet
+    stage "$preset: test"
+    ctest --preset "$preset" -j "$jobs" "$@"
+}
+
+run_release() { build_and_test release; }
+run_clang() { build_and_test clang -LE slow; }
+run_sanitize() { build_and_test sanitize -LE slow; }
+
+stages=("$@")
+[ ${#stages[@]} -gt 0 ] || stages=(format release clang sanitize)
+for name in "${stages[@]}"; do "run_$name"; done
