@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -202,6 +203,32 @@ mn_status mn_make_directories(const char *path)
     }
     free(partial);
     return st;
+}
+
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *walk)
+{
+    (void)info, (void)kind, (void)walk;
+    return remove(path);
+}
+
+mn_status mn_folder_remove(const char *path)
+{
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT) return MN_OK;
+    return fail_errno("remove", path);
+}
+
+mn_status mn_folder_replace(const char *temporary, const char *path)
+{
+    if (rename(temporary, path) == 0) return sync_folder_of(path);
+    if (errno != ENOTEMPTY && errno != EEXIST) return fail_errno("rename to", path);
+    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_EXCHANGE) == 0) {
+        MN_TRY(sync_folder_of(path));
+        return mn_folder_remove(temporary); /* what stood at `path` */
+    }
+    /* A file system that cannot exchange: the name is free for a moment. */
+    MN_TRY(mn_folder_remove(path));
+    if (rename(temporary, path) != 0) return fail_errno("rename to", path);
+    return sync_folder_of(path);
 }
 
 char *mn_path(mn_arena *arena, const char *folder, const char *name)

@@ -75,8 +75,9 @@ struct mn_model {
 };
 MN_CHECKED mn_status mn_model_open(mn_model **out, mn_device *device, const char *folder,
                                    const struct mn_model_options *options);
-/* Random weights in a given shape, drawn on the host by mn_random_normal * 0.02: for tests and
- * bench; no files. */
+/* Random weights in a given shape, mn_random_normal * 0.02 (norms: 1 + that), rounded to bf16 so
+ * that every device holds the same: for tests and bench; no files. The draws repeat after
+ * 1,048,573. */
 MN_CHECKED mn_status mn_model_random(mn_model **out, mn_device *device,
                                      const struct mn_model_config *config, uint64_t seed,
                                      const struct mn_model_options *options);
@@ -154,9 +155,10 @@ MN_CHECKED mn_status mn_context_open(mn_context **out, mn_model *model,
                                      const struct mn_limits *limits);
 void mn_context_close(mn_context **context);
 /* What open would take, by use, without taking it: for --dry-run and for choosing limits that fit.
- */
+ * options (NULL: none) says how the weights are kept: packed ones are expanded in the workspace. */
 void mn_context_plan(const mn_device *device, const struct mn_model_config *config,
-                     const struct mn_limits *limits, size_t by_use[MN_MEMORY_USES]);
+                     const struct mn_model_options *options, const struct mn_limits *limits,
+                     size_t by_use[MN_MEMORY_USES]);
 
 /* A ragged batch in host memory, borrowed for the call. */
 struct mn_batch {
@@ -170,8 +172,8 @@ struct mn_batch {
     const int32_t
         *slot; /* (tokens) cache row that receives the token's key and value; NULL: not kept */
     int logit_rows;
-    const int32_t
-        *logit_row; /* (logit_rows) rows of the batch whose logits are wanted, ascending */
+    const int32_t *logit_row; /* (logit_rows) rows of the batch whose logits are wanted, ascending;
+                                 any number: only their logits are computed chunk by chunk */
 };
 /* Leaves the final normed hidden rows of batch->logit_row on the device, for the calls that follow.
  * adapter may be NULL. */
@@ -188,8 +190,9 @@ struct mn_decode_batch {
 MN_CHECKED mn_status mn_decode(mn_context *context, const mn_adapter *adapter,
                                const struct mn_decode_batch *batch);
 
-/* Of the rows that the last mn_forward or mn_decode left. targets (logit_rows, k), out (logit_rows,
- * k) natural logs. */
+/* Of the rows that the last mn_forward or mn_decode left (every row, after mn_decode). targets
+ * (logit_rows, k), out (logit_rows, k) natural logs; k is at most MN_TARGETS. */
+enum { MN_TARGETS = 16 };
 MN_CHECKED mn_status mn_logprobs(mn_context *context, const int32_t *targets, int k, float *out);
 /* Next ids (logit_rows) and their log-probabilities; see mn_sample_fn. */
 MN_CHECKED mn_status mn_next_tokens(mn_context *context, float temperature, uint64_t seed,
