@@ -1,16 +1,15 @@
-/* spider.h: text-to-SQL on Spider: the data set, prompts from its schemas, SQL out of a model's
- * reply, its execution as hostile input, and the verdicts.
+/* spider.h: text-to-SQL on Spider: the data set, prompts from its schemas, and verdicts on SQL.
  *
  *   mn_spider_open       DIR, split          ->  items and databases
  *   mn_spider_prompts    items, tokenizer    ->  token ids, the schema as a shared prefix
  *   mn_spider_examples   items, tokenizer    ->  training examples
- *   mn_sql_extract       a model's reply     ->  one query
  *   mn_judge_*           item, query         ->  verdicts of three metrics
  *   mn_spider_evaluate   model, items        ->  all of it, item by item */
 #ifndef MINUANO_SPIDER_H
 #define MINUANO_SPIDER_H
 
 #include "minuano/infer.h"
+#include "minuano/sql.h"
 #include "minuano/text.h"
 #include "minuano/train.h"
 
@@ -41,8 +40,9 @@ struct mn_spider_database {
     size_t column_count;
     struct mn_spider_reference *references; /* (reference_count) */
     size_t reference_count;
-    const char **files; /* (file_count) its .sqlite files, sorted: all must agree */
-    size_t file_count;  /* 0: the database is missing */
+    const char *
+        *files;        /* (file_count) its .sqlite files: all must agree; <db_id>.sqlite is first */
+    size_t file_count; /* 0: the database is missing */
 };
 struct mn_spider_item {
     size_t index; /* position in the split */
@@ -109,49 +109,8 @@ MN_CHECKED mn_status mn_spider_examples(const mn_spider *spider,
                                         int max_length, size_t limit, mn_arena *arena,
                                         struct mn_examples *out);
 
-/* --- SQL out of a reply ----------------------------------------------------------------------- */
-
-enum mn_sql_extraction {
-    MN_EXTRACT_PLAIN, /* recommended: see extract.c */
-    MN_EXTRACT_SEED,  /* as the seed study: first line of the first fenced block, ... */
-};
-extern const char *const mn_sql_extractions[]; /* "plain", "seed", NULL */
-/* Appends the query; nothing where the reply holds none. */
-void mn_sql_extract(const char *reply, size_t length, enum mn_sql_extraction how,
-                    struct mn_text *out);
-
-/* --- execution and verdicts ------------------------------------------------------------------- */
-
-/* X(name, words): why a query gave no result. */
-#define MN_SQL_ERROR_LIST(X)                                                                       \
-    X(MN_SQL_NONE, "none")                                                                         \
-    X(MN_SQL_EMPTY, "empty")                  /* nothing to run */                                 \
-    X(MN_SQL_SYNTAX, "syntax")                /* not SQL */                                        \
-    X(MN_SQL_NO_TABLE, "no such table")       /* */                                                \
-    X(MN_SQL_NO_COLUMN, "no such column")     /* ambiguous names as well */                        \
-    X(MN_SQL_NO_FUNCTION, "no such function") /* */                                                \
-    X(MN_SQL_MULTIPLE, "multiple statements") /* more than one */                                  \
-    X(MN_SQL_DENIED, "denied")                /* anything but reading */                           \
-    X(MN_SQL_TIMEOUT, "timeout")              /* step budget or wall clock */                      \
-    X(MN_SQL_TOO_BIG, "too big")              /* rows, bytes of the result, or memory */           \
-    X(MN_SQL_OTHER, "other")
-
-enum mn_sql_error {
-#define MN_SQL_ERROR_ENUM(name, words) name,
-    MN_SQL_ERROR_LIST(MN_SQL_ERROR_ENUM)
-#undef MN_SQL_ERROR_ENUM
-        MN_SQL_ERRORS
-};
-const char *mn_sql_error_words(enum mn_sql_error error);
-
-struct mn_sql_limits {
-    double seconds;       /* wall clock a query; a safety net: the step budget decides first */
-    int64_t steps;        /* of SQLite's virtual machine, counted in thousands */
-    int64_t rows;         /* of a result */
-    int64_t result_bytes; /* of a result, as kept */
-    int64_t heap;         /* bytes; of all SQLite memory in the process */
-};
-extern const struct mn_sql_limits mn_sql_limits_default;
+/* --- verdicts; the queries themselves are sql.h -------------------------------------------------
+ */
 
 /* Of one item: 1 hit, 0 miss, -1 its database is missing. */
 struct mn_verdict {
@@ -168,8 +127,9 @@ typedef struct mn_judge mn_judge;
 MN_CHECKED mn_status mn_judge_open(mn_judge **out, const mn_spider *spider,
                                    const struct mn_sql_limits *limits);
 void mn_judge_close(mn_judge **judge);
-/* sql may hold any bytes. Fails only for what is not the query's fault: a damaged database file, a
- * gold query that does not run. */
+/* sql may hold any bytes. Fails only for what is not a query's fault: a database file that cannot
+ * be opened. Where the gold query itself does not run, the item is a miss with the error
+ * MN_SQL_GOLD. */
 MN_CHECKED mn_status mn_judge_item(mn_judge *judge, size_t index, const char *sql, size_t length,
                                    struct mn_verdict *out);
 
