@@ -342,6 +342,7 @@ extern const struct mn_ops mn_cuda_ops; /* only in builds with the CUDA toolkit 
 
 MN_CHECKED mn_status mn_check_rows(const char *op, int rows, int dim, int64_t ld);
 MN_CHECKED mn_status mn_check_vocab(const char *op, int rows, int vocab);
+MN_CHECKED mn_status mn_check_rope(int rows, int heads, int head_dim, int64_t ldx, int direction);
 MN_CHECKED mn_status mn_check_linear_forward(const struct mn_linear_forward *args);
 MN_CHECKED mn_status mn_check_linear_backward(const struct mn_linear_backward *args);
 MN_CHECKED mn_status mn_check_attention(const char *op, const struct mn_segments *segments,
