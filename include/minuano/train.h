@@ -22,10 +22,16 @@ struct mn_examples {
 enum mn_loss_on { MN_LOSS_ON_COMPLETION, MN_LOSS_ON_ALL };
 
 /* Adds one example, right-truncated at max_length, dropped and counted when no loss token is left.
- */
+ * ids and mask are copied into the arena. */
 void mn_examples_add(struct mn_examples *examples, mn_arena *arena, const int32_t *ids,
                      const uint8_t *mask, size_t count, int max_length);
-/* JSONL lines {"text"}, {"prompt","completion"}, {"messages"} or {"ids","loss_mask"}. */
+/* JSONL lines, each in one of four forms (other keys are ignored):
+ *   {"text"}                 BOS in front and EOS behind unless they are there; loss on every token
+ *   {"prompt","completion"}  BOS, prompt, completion, EOS; loss on completion and EOS
+ *   {"messages"}             the chat template; loss on what follows [/INST], EOS included
+ *   {"ids","loss_mask"}      as they are, whatever loss_on says
+ * Control tokens spelled out in text, prompt and completion are taken as such, as Hugging Face
+ * does. tokenizer may be NULL when all lines have ids. */
 MN_CHECKED mn_status mn_examples_read(struct mn_examples *examples, mn_arena *arena,
                                       const mn_tokenizer *tokenizer, const char *path,
                                       enum mn_loss_on loss_on, int max_length);
@@ -35,14 +41,14 @@ enum mn_schedule { MN_SCHEDULE_LINEAR, MN_SCHEDULE_COSINE, MN_SCHEDULE_CONSTANT 
 /* Factor of the learning rate after `done` of `total` optimizer steps. */
 double mn_schedule_factor(enum mn_schedule schedule, int64_t done, int64_t warmup, int64_t total);
 
-/* What a training needs beyond model and examples; the rows of its table are in
- * host/train/settings.c. */
+/* What a training needs beyond model and examples. */
 struct mn_train_settings {
     /* lora.* */
     int64_t rank;
     double alpha, dropout;
     bool rslora;
     struct mn_strings targets;
+    const char *initial; /* PEFT folder to start from: its own rank, alpha, targets; NULL: fresh */
     /* train.* */
     int64_t steps; /* optimizer steps; 0: epochs decides */
     double epochs;
@@ -52,18 +58,106 @@ struct mn_train_settings {
     int schedule; /* enum mn_schedule */
     int64_t warmup_steps;
     int64_t seed;
-    int64_t checkpoint_every, keep_checkpoints; /* steps; 0: only at the end and on a signal */
-    int loss_on;
+    int64_t checkpoint_every, keep_checkpoints;
+    int loss_on; /* enum mn_loss_on */
 };
 extern const struct mn_settings mn_train_settings_table;
+extern const char *const mn_schedule_names[], *const mn_loss_on_names[];
+
+/* The rows of that table for a struct mn_train_settings inside another struct, so that a command
+ * has one table: MN_TRAIN_ROWS(struct outer, member.), or MN_TRAIN_ROWS(struct mn_train_settings, )
+ * for the struct itself. */
+#define MN_TRAIN_ROW(type, at, key, kind, field, fallback, help, ...)                              \
+    {                                                                                              \
+        key, kind, offsetof(type, at field), fallback, help, __VA_ARGS__                           \
+    }
+#define MN_TRAIN_ROWS(type, at)                                                                    \
+    MN_TRAIN_ROW(type, at, "lora.rank", MN_SETTING_INT, rank, "16", "columns of A and B",          \
+                 .low = 1, .high = 1024),                                                          \
+        MN_TRAIN_ROW(type, at, "lora.alpha", MN_SETTING_REAL, alpha, "32",                         \
+                     "the update is scaled by alpha / rank", .low = 0, .high = 1e6),               \
+        MN_TRAIN_ROW(type, at, "lora.dropout", MN_SETTING_REAL, dropout, "0.05",                   \
+                     "share of A's input set to zero in training", .low = 0, .high = 0.99),        \
+        MN_TRAIN_ROW(type, at, "lora.rslora", MN_SETTING_BOOL, rslora, "false",                    \
+                     "scale by alpha / sqrt(rank) instead", .required = false),                    \
+        MN_TRAIN_ROW(type, at, "lora.targets", MN_SETTING_STRINGS, targets,                        \
+                     "q_proj,k_proj,v_proj,o_proj", "linears that get an adapter",                 \
+                     .required = true, .choices = mn_module_names),                                \
+        MN_TRAIN_ROW(type, at, "lora.initial", MN_SETTING_STRING, initial, NULL,                   \
+                     "PEFT folder to start from; its rank, alpha, dropout and targets then hold",  \
+                     .required = false),                                                           \
+        MN_TRAIN_ROW(type, at, "train.steps", MN_SETTING_INT, steps, "0",                          \
+                     "optimizer steps; 0: as many as train.epochs takes", .low = 0, .high = 1e9),  \
+        MN_TRAIN_ROW(type, at, "train.epochs", MN_SETTING_REAL, epochs, "1",                       \
+                     "passes over the examples, when train.steps is 0", .low = 0, .high = 1e6),    \
+        MN_TRAIN_ROW(type, at, "train.batch", MN_SETTING_INT, batch, "4",                          \
+                     "sequences of a micro-batch", .low = 1, .high = 65536),                       \
+        MN_TRAIN_ROW(type, at, "train.accumulation", MN_SETTING_INT, accumulation, "4",            \
+                     "micro-batches of a step, on each rank", .low = 1, .high = 65536),            \
+        MN_TRAIN_ROW(type, at, "train.max_length", MN_SETTING_INT, max_length, "1024",             \
+                     "tokens of an example; what is longer is cut at the right", .low = 2,         \
+                     .high = 1048576),                                                             \
+        MN_TRAIN_ROW(type, at, "train.learning_rate", MN_SETTING_REAL, learning_rate, "0.0002",    \
+                     "peak of the schedule", .low = 0, .high = 100),                               \
+        MN_TRAIN_ROW(type, at, "train.beta1", MN_SETTING_REAL, beta1, "0.9",                       \
+                     "AdamW: decay of the mean of gradients", .low = 0, .high = 0.999999),         \
+        MN_TRAIN_ROW(type, at, "train.beta2", MN_SETTING_REAL, beta2, "0.999",                     \
+                     "AdamW: decay of the mean of their squares", .low = 0, .high = 0.999999),     \
+        MN_TRAIN_ROW(type, at, "train.epsilon", MN_SETTING_REAL, epsilon, "1e-08",                 \
+                     "AdamW: added to the root", .low = 0, .high = 1),                             \
+        MN_TRAIN_ROW(type, at, "train.weight_decay", MN_SETTING_REAL, weight_decay, "0",           \
+                     "AdamW: decoupled decay, times the learning rate", .low = 0, .high = 100),    \
+        MN_TRAIN_ROW(type, at, "train.max_grad_norm", MN_SETTING_REAL, max_grad_norm, "1",         \
+                     "longer gradients are scaled to this norm; 0: never", .low = 0, .high = 1e9), \
+        MN_TRAIN_ROW(type, at, "train.schedule", MN_SETTING_CHOICE, schedule, "linear",            \
+                     "course of the learning rate after the warm-up",                              \
+                     .choices = mn_schedule_names),                                                \
+        MN_TRAIN_ROW(type, at, "train.warmup_steps", MN_SETTING_INT, warmup_steps, "0",            \
+                     "steps in which the learning rate rises from 0", .low = 0, .high = 1e9),      \
+        MN_TRAIN_ROW(type, at, "train.seed", MN_SETTING_INT, seed, "42",                           \
+                     "of adapter, order of examples, and dropout", .low = 0, .high = 9e15),        \
+        MN_TRAIN_ROW(type, at, "train.checkpoint_every", MN_SETTING_INT, checkpoint_every, "50",   \
+                     "steps between checkpoints; 0: only at the end and on a signal", .low = 0,    \
+                     .high = 1e9),                                                                 \
+        MN_TRAIN_ROW(type, at, "train.keep_checkpoints", MN_SETTING_INT, keep_checkpoints, "3",    \
+                     "newest checkpoints that are kept; 0: all", .low = 0, .high = 1e9),           \
+        MN_TRAIN_ROW(type, at, "train.loss_on", MN_SETTING_CHOICE, loss_on, "completion",          \
+                     "tokens that carry loss; examples of form text always use all",               \
+                     .choices = mn_loss_on_names)
+
+/* The adapter that the settings ask for, base_model empty. Not of lora.initial. */
+MN_CHECKED mn_status mn_train_lora(const struct mn_train_settings *settings,
+                                   struct mn_lora_config *out);
+
+/* What a training will run and take, without a device doing anything: for --dry-run. */
+struct mn_train_plan {
+    int64_t steps, steps_per_epoch;
+    int64_t tokens, loss_tokens; /* of all steps, over all ranks */
+    int64_t parameters;          /* of the adapter */
+    struct mn_limits limits;     /* of the context, for the largest micro-batch of the run */
+    size_t by_use[MN_MEMORY_USES];
+};
+MN_CHECKED mn_status mn_train_plan(const mn_device *device, const struct mn_model_config *config,
+                                   const struct mn_model_options *options,
+                                   const struct mn_examples *examples,
+                                   const struct mn_train_settings *settings, int ranks,
+                                   struct mn_train_plan *out);
 
 struct mn_train_result {
     int64_t steps, tokens, loss_tokens;
     double first_loss, last_loss, seconds;
 };
-/* Trains into `folder`: metrics.jsonl, checkpoints/step-N/, final_adapter/. Resumes from the last
- * sound checkpoint there; returns at once with the recorded result when final_adapter is complete.
- */
+/* Trains into `folder`:
+ *   metrics.jsonl        a line a step: step, loss, learning_rate, grad_norm, tokens, loss_tokens,
+ *                        tokens_per_second; tokens are the step's, over all ranks
+ *   checkpoints/step-N/  adapter/ (PEFT), optimizer.safetensors, state.json, SHA256SUMS
+ *   final_adapter/       PEFT, and result.json beside it, written last
+ * Resumes from the last sound checkpoint there, to the bits of a run that was never stopped; a
+ * damaged one is named in a warning and the one before is used. Returns at once with the recorded
+ * result when the run is complete. Settings, data or model that differ from what the folder was
+ * begun with are MN_INVALID, naming the key. A signal makes a checkpoint, then MN_INTERRUPTED. A
+ * loss or gradient that is not finite is MN_NUMERIC, naming step and place. Every rank calls it
+ * with the same examples and folder (a shared file system). */
 MN_CHECKED mn_status mn_train(mn_model *model, const struct mn_examples *examples,
                               const struct mn_train_settings *settings, mn_ranks *ranks,
                               const char *folder, struct mn_train_result *out);
