@@ -33,17 +33,25 @@ enum {
     MN_TOKENIZE_PARSE_SPECIAL =
         1, /* control tokens spelled out in the text become their ids, as Hugging Face does */
     MN_TOKENIZE_ADD_BOS = 2,
+    MN_TOKENIZE_CONTINUE = 4, /* the text goes on where other text ended: no space is put before it;
+                                 goes with neither of the others */
 };
-/* Appends. Without PARSE_SPECIAL this is SentencePiece alone; text may hold NUL bytes. */
+/* Appends; nothing on failure. Text may hold NUL bytes. Without PARSE_SPECIAL this is SentencePiece
+ * alone. With it, this is Hugging Face's tokenizer(text): the longest special token wins, text
+ * behind one gets no space put before it, nor does text that begins with one. ADD_BOS and
+ * PARSE_SPECIAL together on text that spells out <s> itself give two BOS: that is the one way to
+ * ask for them, and what the seed study's evaluation did. */
 MN_CHECKED mn_status mn_tokenize(const mn_tokenizer *tokenizer, const char *text, size_t length,
                                  int flags, struct mn_ids *out);
 /* Appends text; control tokens are left out. */
 MN_CHECKED mn_status mn_detokenize(const mn_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                    struct mn_text *out);
 
-/* The v3 instruct template: BOS, then [INST] user[/INST] and assistant + EOS for each turn. System
- * text, where there is any, opens the last user turn, as Mistral's template has it. Roles must
- * alternate, beginning with user; the last may be either. */
+/* The v3 instruct template: BOS, then [INST] user[/INST] and assistant + EOS for each turn. Roles
+ * must alternate, beginning with user; the last may be either. A system message may open the list:
+ * its text opens the last message if that is the user's, and is left out otherwise, as Mistral's
+ * template has it. Assistant text is stripped. Control tokens in content stay text: to have them
+ * parsed, as Hugging Face does, tokenize mn_chat_text() with PARSE_SPECIAL. */
 struct mn_message {
     const char *role, *content;
 };

@@ -1,0 +1,229 @@
+/* Token ids and text against Hugging Face's, by tests/oracle/tokenizer.py: a tiny model that is
+ * always here, and Mistral's own where the machine has it. */
+#include "minuano/text.h"
+#include "support/support.h"
+
+static mn_tokenizer *open_tokenizer(const char *folder)
+{
+    mn_tokenizer *tokenizer;
+    OK(mn_tokenizer_open(&tokenizer, folder));
+    return tokenizer;
+}
+
+static void check_ids(const struct mn_ids *found, const json_t *expected, const char *where)
+{
+    if (found->count != json_array_size(expected))
+        fail_msg("%s: found %zu ids, expected %zu", where, found->count, json_array_size(expected));
+    for (size_t i = 0; i < found->count; i++)
+        if (found->item[i] != json_integer_value(json_array_get(expected, i)))
+            fail_msg("%s: id %zu: found %d, expected %lld", where, i, found->item[i],
+                     (long long)json_integer_value(json_array_get(expected, i)));
+}
+
+static void check_text_line(const mn_tokenizer *tokenizer, const json_t *line, const char *where)
+{
+    const json_t *text = json_object_get(line, "text");
+    const json_t *decoded = json_object_get(line, "decoded");
+    struct mn_ids plain = {0}, special = {0};
+    struct mn_text back = {0};
+    OK(mn_tokenize(tokenizer, json_string_value(text), json_string_length(text), 0, &plain));
+    check_ids(&plain, json_object_get(line, "plain"), where);
+    OK(mn_tokenize(tokenizer, json_string_value(text), json_string_length(text),
+                   MN_TOKENIZE_PARSE_SPECIAL, &special));
+    check_ids(&special, json_object_get(line, "special"), where);
+    if (strcmp(json_string_value(text), "<unk>") != 0) { /* SentencePiece shows it as U+2047 */
+        OK(mn_detokenize(tokenizer, special.item, special.count, &back));
+        assert_int_equal(back.length, json_string_length(decoded));
+        assert_memory_equal(back.data, json_string_value(decoded), back.length);
+    }
+    mn_ids_free(&plain);
+    mn_ids_free(&special);
+    mn_text_free(&back);
+}
+
+static void check_chat_line(const mn_tokenizer *tokenizer, const json_t *line, const char *where)
+{
+    mn_arena *arena;
+    struct mn_message *messages;
+    size_t count;
+    struct mn_ids ids = {0}, parsed = {0};
+    struct mn_text text = {0};
+    OK(mn_arena_open(&arena));
+    OK(mn_messages_read(arena, json_object_get(line, "messages"), where, &messages, &count));
+    OK(mn_chat_text(messages, count, &text));
+    assert_string_equal(text.data, json_string_value(json_object_get(line, "chat")));
+    OK(mn_chat_tokenize(tokenizer, messages, count, &ids));
+    check_ids(&ids, json_object_get(line, "ids"), where);
+    OK(mn_tokenize(tokenizer, text.data, text.length, MN_TOKENIZE_PARSE_SPECIAL, &parsed));
+    check_ids(&parsed, json_object_get(line, "ids"), where);
+    mn_ids_free(&ids);
+    mn_ids_free(&parsed);
+    mn_text_free(&text);
+    mn_arena_close(&arena);
+}
+
+static void check_golden(const char *folder, const char *golden)
+{
+    struct mn_jsonl file;
+    json_t *line;
+    mn_tokenizer *tokenizer = open_tokenizer(folder);
+    OK(mn_jsonl_open(&file, golden));
+    size_t lines = 0;
+    for (;; lines++) {
+        OK(mn_jsonl_next(&file, &line));
+        if (!line) break;
+        if (json_object_get(line, "text"))
+            check_text_line(tokenizer, line, file.where);
+        else
+            check_chat_line(tokenizer, line, file.where);
+        json_decref(line);
+    }
+    assert_true(lines > 60);
+    mn_jsonl_close(&file);
+    mn_tokenizer_close(&tokenizer);
+}
+
+static void test_tiny_model_matches_hugging_face(void **state)
+{
+    (void)state;
+    check_golden(test_fixture("tokenizer"), test_fixture("tokenizer/golden.jsonl"));
+}
+
+static void test_mistral_model_matches_hugging_face(void **state)
+{
+    (void)state;
+    const char *folder = test_shared("tokenizer/seed");
+    if (!folder) SKIP("no real data: ../shared/data is absent");
+    check_golden(folder, test_fixture("tokenizer/golden_mistral.jsonl"));
+}
+
+static void test_pieces_and_special_ids(void **state)
+{
+    (void)state;
+    mn_tokenizer *t = open_tokenizer(test_fixture("tokenizer"));
+    assert_int_equal(mn_tokenizer_vocab(t), 448);
+    assert_int_equal(mn_tokenizer_bos(t), MN_BOS);
+    assert_int_equal(mn_tokenizer_eos(t), MN_EOS);
+    assert_int_equal(mn_tokenizer_piece(t, "[INST]"), MN_INST);
+    assert_int_equal(mn_tokenizer_piece(t, "[/INST]"), MN_END_INST);
+    assert_int_equal(mn_tokenizer_piece(t, "<unk>"), 0);
+    assert_int_equal(mn_tokenizer_piece(t, "no such piece"), -1);
+    assert_int_equal(mn_tokenizer_piece(t, ""), -1);
+    mn_tokenizer_close(&t);
+    mn_tokenizer_close(&t);
+}
+
+static void test_every_byte_survives_a_round_trip(void **state)
+{
+    (void)state;
+    mn_tokenizer *t = open_tokenizer(test_fixture("tokenizer"));
+    struct mn_text text = {0}, back = {0};
+    struct mn_ids ids = {0};
+    for (char c = 0; c < 127; c++) mn_text_add(&text, &c, 1);
+    mn_text_puts(&text, "  [INST] <s> é日😀   ");
+    OK(mn_tokenize(t, text.data, text.length, 0, &ids));
+    OK(mn_detokenize(t, ids.item, ids.count, &back));
+    assert_int_equal(back.length, text.length);
+    assert_memory_equal(back.data, text.data, text.length);
+    for (size_t i = 0; i < ids.count; i++) assert_true(ids.item[i] > MN_END_INST);
+    mn_ids_free(&ids);
+    mn_text_free(&text);
+    mn_text_free(&back);
+    mn_tokenizer_close(&t);
+}
+
+static void test_bad_utf8_is_taken_as_replacement_characters(void **state)
+{
+    (void)state;
+    mn_tokenizer *t = open_tokenizer(test_fixture("tokenizer"));
+    struct mn_text back = {0};
+    struct mn_ids ids = {0};
+    OK(mn_tokenize(t, "a\xff\xc3z", 4, MN_TOKENIZE_PARSE_SPECIAL, &ids));
+    OK(mn_detokenize(t, ids.item, ids.count, &back));
+    assert_string_equal(back.data, "a\xef\xbf\xbd\xef\xbf\xbdz");
+    mn_ids_free(&ids);
+    mn_text_free(&back);
+    mn_tokenizer_close(&t);
+}
+
+static void test_two_bos_only_when_spelled_out_and_parsed(void **state)
+{
+    (void)state;
+    mn_tokenizer *t = open_tokenizer(test_fixture("tokenizer"));
+    struct mn_ids ids = {0};
+    OK(mn_tokenize(t, "<s>", 3, MN_TOKENIZE_ADD_BOS | MN_TOKENIZE_PARSE_SPECIAL, &ids));
+    assert_int_equal(ids.count, 2);
+    assert_int_equal(ids.item[1], MN_BOS);
+    ids.count = 0;
+    OK(mn_tokenize(t, "<s>", 3, MN_TOKENIZE_ADD_BOS, &ids));
+    assert_int_equal(ids.item[0], MN_BOS);
+    for (size_t i = 1; i < ids.count; i++) assert_int_not_equal(ids.item[i], MN_BOS);
+    mn_ids_free(&ids);
+    mn_tokenizer_close(&t);
+}
+
+static void test_continued_text_gets_no_space(void **state)
+{
+    (void)state;
+    mn_tokenizer *t = open_tokenizer(test_fixture("tokenizer"));
+    struct mn_ids whole = {0}, parts = {0};
+    OK(mn_tokenize(t, "count(*)", 8, 0, &whole));
+    OK(mn_tokenize(t, " count(*)", 9, MN_TOKENIZE_CONTINUE, &parts));
+    assert_int_equal(whole.count, parts.count);
+    assert_memory_equal(whole.item, parts.item, whole.count * sizeof *whole.item);
+    mn_ids_free(&whole);
+    mn_ids_free(&parts);
+    mn_tokenizer_close(&t);
+}
+
+static void test_a_million_characters(void **state)
+{
+    (void)state;
+    mn_tokenizer *t = open_tokenizer(test_fixture("tokenizer"));
+    struct mn_text text = {0}, back = {0};
+    struct mn_ids ids = {0};
+    for (int i = 0; i < 100000; i++) mn_text_puts(&text, "[ SELECT <");
+    OK(mn_tokenize(t, text.data, text.length, MN_TOKENIZE_PARSE_SPECIAL, &ids));
+    OK(mn_detokenize(t, ids.item, ids.count, &back));
+    assert_string_equal(back.data, text.data);
+    mn_ids_free(&ids);
+    mn_text_free(&text);
+    mn_text_free(&back);
+    mn_tokenizer_close(&t);
+}
+
+static void test_bad_models_and_ids_are_named(void **state)
+{
+    (void)state;
+    mn_tokenizer *t;
+    struct mn_text out = {0};
+    const char *folder = test_scratch("bad");
+    FAILS(mn_tokenizer_open(&t, folder), MN_NOT_FOUND, "bad/tokenizer.model");
+    OK(mn_make_directories(folder));
+    OK(mn_file_write(test_scratch("bad/tokenizer.model"), "", 0));
+    FAILS(mn_tokenizer_open(&t, folder), MN_INVALID, "not a SentencePiece model");
+    OK(mn_file_write(test_scratch("bad/tokenizer.model"), "not a model at all", 18));
+    FAILS(mn_tokenizer_open(&t, folder), MN_INVALID, "bad/tokenizer.model: not a SentencePiece");
+    t = open_tokenizer(test_fixture("tokenizer"));
+    int32_t ids[] = {5, 448, -1};
+    FAILS(mn_detokenize(t, ids, 2, &out), MN_INVALID, "token 1: expected an id from 0 to 447");
+    FAILS(mn_detokenize(t, ids + 2, 1, &out), MN_INVALID, "found -1");
+    mn_text_free(&out);
+    mn_tokenizer_close(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tiny_model_matches_hugging_face),
+        cmocka_unit_test(test_mistral_model_matches_hugging_face),
+        cmocka_unit_test(test_pieces_and_special_ids),
+        cmocka_unit_test(test_every_byte_survives_a_round_trip),
+        cmocka_unit_test(test_bad_utf8_is_taken_as_replacement_characters),
+        cmocka_unit_test(test_two_bos_only_when_spelled_out_and_parsed),
+        cmocka_unit_test(test_continued_text_gets_no_space),
+        cmocka_unit_test(test_a_million_characters),
+        cmocka_unit_test(test_bad_models_and_ids_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
