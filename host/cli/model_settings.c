@@ -1,0 +1,83 @@
+/* model_settings.c: from the settings of a model to an open one. */
+#include "model_settings.h"
+
+#include <stdlib.h>
+
+#include "minuano/log.h"
+
+const char *const quantization_names[] = {"none", "nf4", "nf4-double", NULL};
+
+const char *hub_cache_folder(const struct invocation *call)
+{
+    const char *value;
+    if (call->common.hub_cache) return call->common.hub_cache;
+    if ((value = getenv("HF_HUB_CACHE")) != NULL && value[0]) return value;
+    if ((value = getenv("HF_HOME")) != NULL && value[0]) return mn_path(call->arena, value, "hub");
+    if ((value = getenv("XDG_CACHE_HOME")) != NULL && value[0])
+        return mn_path(call->arena, value, "huggingface/hub");
+    value = getenv("HOME");
+    return mn_path(call->arena, value && value[0] ? value : ".", ".cache/huggingface/hub");
+}
+
+mn_status resolve_model(const struct invocation *call, const char *name, const char **folder)
+{
+    return mn_hub_resolve(call->arena, name, hub_cache_folder(call), folder);
+}
+
+static mn_status open_tokenizer(mn_arena *arena, const char *folder, struct opened_model *out)
+{
+    if (!mn_file_exists(mn_path(arena, folder, "tokenizer.model"))) return MN_OK;
+    MN_TRY(mn_tokenizer_open(&out->tokenizer, folder));
+    int pieces = mn_tokenizer_vocab(out->tokenizer), vocab = out->model->config.vocab;
+    if (pieces > vocab)
+        return mn_fail(MN_INVALID,
+                       "%s: tokenizer.model has %d pieces, but the model's vocabulary is %d",
+                       folder, pieces, vocab);
+    return MN_OK;
+}
+
+mn_status open_model(const struct invocation *call, const struct model_settings *settings,
+                     struct opened_model *out)
+{
+    struct opened_model opened = {.eos = -1};
+    const struct mn_model_options options = {.quantization = settings->quantization,
+                                             .keep_packed = settings->keep_packed};
+    const char *folder;
+    mn_status st;
+    MN_GO(resolve_model(call, settings->model, &folder));
+    MN_GO(open_device(call, &opened.device));
+    MN_GO(mn_model_open(&opened.model, opened.device, folder, &options));
+    mn_info("model: %s, %.3g M parameters%s%s", folder,
+            1e-6 * (double)mn_model_parameters(&opened.model->config),
+            settings->quantization ? ", " : "",
+            settings->quantization ? quantization_names[settings->quantization] : "");
+    if (settings->adapter) {
+        MN_GO(mn_adapter_open(&opened.adapter, opened.model, settings->adapter, false));
+        mn_adapter_set_strength(opened.adapter, settings->strength);
+        mn_info("adapter: %s, rank %d, strength %g", settings->adapter, opened.adapter->config.rank,
+                settings->strength);
+    }
+    MN_GO(open_tokenizer(call->arena, folder, &opened));
+    opened.eos = opened.model->config.eos;
+    if (opened.eos < 0 && opened.tokenizer) opened.eos = mn_tokenizer_eos(opened.tokenizer);
+    *out = opened;
+    opened = (struct opened_model){0};
+done:
+    close_model(&opened);
+    return st;
+}
+
+mn_status need_tokenizer(const struct opened_model *opened)
+{
+    if (opened->tokenizer) return MN_OK;
+    return mn_fail(MN_NOT_FOUND, "%s/tokenizer.model: not there, and text needs it",
+                   opened->model->folder);
+}
+
+void close_model(struct opened_model *opened)
+{
+    mn_tokenizer_close(&opened->tokenizer);
+    mn_adapter_close(&opened->adapter);
+    mn_model_close(&opened->model);
+    mn_device_close(&opened->device);
+}

@@ -1,0 +1,70 @@
+/* model_settings.h: how every command that runs a model is told which one, and how it opens it. */
+#ifndef MINUANO_CLI_MODEL_SETTINGS_H
+#define MINUANO_CLI_MODEL_SETTINGS_H
+
+#include "command.h"
+#include "minuano/model.h"
+#include "minuano/text.h"
+
+struct model_settings {
+    const char *model;   /* a folder, or owner/name in the hub cache */
+    const char *adapter; /* a PEFT folder; NULL: the base alone */
+    double strength;     /* multiplies the adapter's scale */
+    int quantization;    /* enum mn_quantization */
+    bool keep_packed;
+};
+extern const char *const quantization_names[]; /* in the order of enum mn_quantization */
+
+/* Rows for the table of a command whose settings are a `type` with a struct model_settings
+ * `member`. */
+#define MODEL_ROW(type, member)                                                                    \
+    {                                                                                              \
+        "model", MN_SETTING_STRING, offsetof(type, member.model), NULL,                            \
+            "model folder, or owner/name in the hub cache", .required = true                       \
+    }
+#define ADAPTER_ROWS(type, member)                                                                 \
+    {"adapter", MN_SETTING_STRING, offsetof(type, member.adapter), NULL,                           \
+     "adapter folder (PEFT layout)"},                                                              \
+    {                                                                                              \
+        "strength", MN_SETTING_REAL, offsetof(type, member.strength), "1",                         \
+            "the adapter's change is multiplied by this", .low = -10, .high = 10                   \
+    }
+#define QUANTIZATION_ROWS(type, member)                                                            \
+    {"quantization",                                                                               \
+     MN_SETTING_CHOICE,                                                                            \
+     offsetof(type, member.quantization),                                                          \
+     "none",                                                                                       \
+     "precision of the base's linears",                                                            \
+     .choices = quantization_names},                                                               \
+    {                                                                                              \
+        "keep_packed", MN_SETTING_BOOL, offsetof(type, member.keep_packed), "false",               \
+            "keep NF4 weights packed: less memory, same values, slower"                            \
+    }
+/* All of them: what a command takes that runs a given model. */
+#define MODEL_ROWS(type, member)                                                                   \
+    MODEL_ROW(type, member), ADAPTER_ROWS(type, member), QUANTIZATION_ROWS(type, member)
+
+struct opened_model {
+    mn_device *device;
+    mn_model *model;
+    mn_adapter *adapter;     /* NULL: none */
+    mn_tokenizer *tokenizer; /* NULL: the folder has no tokenizer.model */
+    int eos;                 /* the model's, else the tokenizer's; -1: none */
+};
+
+/* Opens device, model, adapter and tokenizer, and says what it opened. On failure nothing is left
+ * open. */
+MN_CHECKED mn_status open_model(const struct invocation *call,
+                                const struct model_settings *settings, struct opened_model *out);
+/* MN_OK where there is a tokenizer; else names the file that text in the input would need. */
+MN_CHECKED mn_status need_tokenizer(const struct opened_model *opened);
+void close_model(struct opened_model *opened);
+
+/* --hub-cache, else what Hugging Face's own variables say: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME,
+ * HOME. */
+const char *hub_cache_folder(const struct invocation *call);
+/* The folder that a model's name stands for. */
+MN_CHECKED mn_status resolve_model(const struct invocation *call, const char *name,
+                                   const char **folder);
+
+#endif
