@@ -53,9 +53,10 @@ MN_CHECKED mn_status open_device(const struct invocation *call, mn_device **out)
 MN_CHECKED mn_status choose_device(const struct common_settings *common, mn_device **out);
 
 /* options.c */
+enum help_form { HELP_NONE, HELP_TEXT, HELP_MARKDOWN };
 MN_CHECKED mn_status parse_invocation(struct invocation *out, const struct command *command,
-                                      int argc, char **argv, bool *help);
-void print_help(const struct command *command, FILE *out);
+                                      int argc, char **argv, enum help_form *help);
+void print_help(const struct command *command, enum help_form form, FILE *out);
 void print_overview(FILE *out);
 
 #endif

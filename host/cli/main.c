@@ -70,10 +70,10 @@ static void report_failure(const struct invocation *call, mn_status st)
 
 static mn_status run_command(struct invocation *call, int argc, char **argv, int words)
 {
-    bool help = false;
+    enum help_form help = HELP_NONE;
     MN_TRY(parse_invocation(call, call->command, argc - words - 1, argv + words + 1, &help));
-    if (help) {
-        print_help(call->command, stdout);
+    if (help != HELP_NONE) {
+        print_help(call->command, help, stdout);
         return MN_OK;
     }
     mn_log_set_level(call->common.quiet     ? MN_LOG_WARNING

@@ -100,22 +100,24 @@ static mn_status read_config(struct invocation *call)
                             call->config_path);
 }
 
-static bool is_help(const char *argument)
+/* --help=markdown gives the table of keys for configs/README.md. */
+static enum help_form help_wanted(int argc, char **argv)
 {
-    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return HELP_TEXT;
+        if (strcmp(argv[i], "--help=markdown") == 0) return HELP_MARKDOWN;
+    }
+    return HELP_NONE;
 }
 
 mn_status parse_invocation(struct invocation *call, const struct command *command, int argc,
-                           char **argv, bool *help)
+                           char **argv, enum help_form *help)
 {
     call->command = command;
     call->settings = mn_arena_alloc(call->arena, 1, command->settings_size + 1);
     call->positional = MN_NEW(call->arena, const char *, argc + 1);
-    for (int i = 0; i < argc; i++)
-        if (is_help(argv[i])) {
-            *help = true;
-            return MN_OK;
-        }
+    *help = help_wanted(argc, argv);
+    if (*help != HELP_NONE) return MN_OK;
     MN_TRY(mn_settings_defaults(&common_table, &call->common, call->arena));
     if (command->settings)
         MN_TRY(mn_settings_defaults(command->settings, call->settings, call->arena));
@@ -152,8 +154,12 @@ mn_status parse_invocation(struct invocation *call, const struct command *comman
     return MN_OK;
 }
 
-void print_help(const struct command *command, FILE *out)
+void print_help(const struct command *command, enum help_form form, FILE *out)
 {
+    if (form == HELP_MARKDOWN) {
+        if (command->settings) mn_settings_markdown(command->settings, out);
+        return;
+    }
     fprintf(out, "minuano %s: %s\n\nusage: minuano %s %s\n", command->name, command->summary,
             command->name, command->usage);
     if (command->settings && command->settings->count) {

@@ -10,6 +10,7 @@ room_of_header() {
     arena | file | interrupt | json | log | random | settings | status) echo base ;;
     device | ops) echo device ;;
     safetensors) echo model ;;
+    sql) echo spider ;;
     results | statistics | report) echo study ;;
     *) echo "$1" ;;
     esac
