@@ -141,7 +141,14 @@ static bool begins_with_space(const char *text, size_t length)
 }
 
 /* Hugging Face's Metaspace with prepend_scheme "first": a space is put before the text only where
- * the text begins, and only if there is none. */
+ * the text begins, and only if there is none. SentencePiece alone would put a second one. */
+static mn_status encode_beginning(const mn_tokenizer *t, const char *text, size_t length,
+                                  struct mn_ids *out)
+{
+    bool spaced = begins_with_space(text, length);
+    return encode(t, spaced ? MN_PREFIX_NONE : MN_PREFIX_AS_TRAINED, text, length, out);
+}
+
 static mn_status encode_around_special(const mn_tokenizer *t, const char *text, size_t length,
                                        struct mn_ids *out)
 {
@@ -152,9 +159,10 @@ static mn_status encode_around_special(const mn_tokenizer *t, const char *text, 
             at++;
             continue;
         }
-        bool prefixed = begin == 0 && !begins_with_space(text, at);
-        MN_TRY(encode(t, prefixed ? MN_PREFIX_AS_TRAINED : MN_PREFIX_NONE, text + begin, at - begin,
-                      out));
+        if (begin == 0)
+            MN_TRY(encode_beginning(t, text, at, out));
+        else
+            MN_TRY(encode(t, MN_PREFIX_NONE, text + begin, at - begin, out));
         if (!found) break;
         mn_ids_add(out, found->id);
         begin = at += found->length;
@@ -171,11 +179,10 @@ mn_status mn_tokenize(const mn_tokenizer *tokenizer, const char *text, size_t le
             return mn_fail(MN_UNSUPPORTED, "the tokenizer has no token that begins a sequence");
         mn_ids_add(out, tokenizer->bos);
     }
-    mn_status st = flags & MN_TOKENIZE_CONTINUE
-                       ? encode(tokenizer, MN_PREFIX_NONE, text, length, out)
-                   : flags & MN_TOKENIZE_PARSE_SPECIAL
-                       ? encode_around_special(tokenizer, text, length, out)
-                       : encode(tokenizer, MN_PREFIX_AS_TRAINED, text, length, out);
+    mn_status st =
+        flags & MN_TOKENIZE_CONTINUE        ? encode(tokenizer, MN_PREFIX_NONE, text, length, out)
+        : flags & MN_TOKENIZE_PARSE_SPECIAL ? encode_around_special(tokenizer, text, length, out)
+                                            : encode_beginning(tokenizer, text, length, out);
     if (st != MN_OK) out->count = before;
     return st;
 }

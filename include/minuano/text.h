@@ -36,11 +36,11 @@ enum {
     MN_TOKENIZE_CONTINUE = 4, /* the text goes on where other text ended: no space is put before it;
                                  goes with neither of the others */
 };
-/* Appends; nothing on failure. Text may hold NUL bytes. Without PARSE_SPECIAL this is SentencePiece
- * alone. With it, this is Hugging Face's tokenizer(text): the longest special token wins, text
- * behind one gets no space put before it, nor does text that begins with one. ADD_BOS and
- * PARSE_SPECIAL together on text that spells out <s> itself give two BOS: that is the one way to
- * ask for them, and what the seed study's evaluation did. */
+/* Appends; nothing on failure. Text may hold NUL bytes. The ids are those of Hugging Face's
+ * tokenizer(text): SentencePiece's, but text that begins with a space gets no second one put before
+ * it. With PARSE_SPECIAL the longest special token wins, and text behind one gets no space put
+ * before it either. ADD_BOS and PARSE_SPECIAL together on text that spells out <s> itself give two
+ * BOS: that is the one way to ask for them, and what the seed study's evaluation did. */
 MN_CHECKED mn_status mn_tokenize(const mn_tokenizer *tokenizer, const char *text, size_t length,
                                  int flags, struct mn_ids *out);
 /* Appends text; control tokens are left out. */

@@ -4,7 +4,8 @@ normalized, [INST] and [/INST] as control pieces 3 and 4), and what Hugging Face
     python tests/oracle/tokenizer.py --template chat_template.jinja               # the tiny model and golden.jsonl
     python tests/oracle/tokenizer.py --template chat_template.jinja --real DIR    # golden_mistral.jsonl, by Mistral's own
 
-A line: {"text", "special": ids of tokenizer(text) without BOS, "plain": ids of SentencePiece alone, "decoded"}
+A line: {"text", "special": ids of tokenizer(text) without BOS, "plain": the same with
+control tokens taken as text, "decoded"}
 or {"messages", "chat": apply_chat_template's text, "ids"}. Texts may hold NUL."""
 import argparse
 import json
@@ -48,15 +49,17 @@ CHATS = [
 
 
 def train(path):
+    before = os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
-        corpus = os.path.join(folder, "corpus.txt")
-        with open(corpus, "w") as file:
+        os.chdir(folder)  # the model records the names it was given
+        with open("corpus.txt", "w") as file:
             file.write(CORPUS * 4)
         sentencepiece.SentencePieceTrainer.train(
-            input=corpus, model_prefix=os.path.join(folder, "tokenizer"), vocab_size=448, model_type="bpe",
+            input="corpus.txt", model_prefix="tokenizer", vocab_size=448, model_type="bpe",
             byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
             control_symbols=["[INST]", "[/INST]"], split_digits=True, num_threads=1, minloglevel=2)
-        shutil.move(os.path.join(folder, "tokenizer.model"), path)
+        shutil.move("tokenizer.model", os.path.join(before, path))
+        os.chdir(before)
 
 
 def hugging_face(model):
@@ -98,8 +101,11 @@ def main():
         for text in TEXTS:
             special = tokenizer(text, add_special_tokens=False)["input_ids"]
             decoded = tokenizer.decode(special, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            file.write(json.dumps({"text": text, "special": special, "plain": model.encode(text), "decoded": decoded}))
-            file.write("\n")
+            tokenizer.backend_tokenizer.encode_special_tokens = True
+            plain = tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
+            tokenizer.backend_tokenizer.encode_special_tokens = False
+            assert text[:1] in (" ", "▁") or plain == model.encode(text), text
+            file.write(json.dumps({"text": text, "special": special, "plain": plain, "decoded": decoded}) + "\n")
         for messages in CHATS:
             chat = tokenizer.apply_chat_template(messages, tokenize=False)
             ids = tokenizer(chat, add_special_tokens=False)["input_ids"]
