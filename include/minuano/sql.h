@@ -84,7 +84,7 @@ struct mn_sql_result {
     size_t rows;
     struct mn_sql_value *cell; /* (rows, columns) */
     bool bad_text;             /* some text was not UTF-8 */
-    mn_arena *arena;           /* of all this; the result's own */
+    char *bytes;               /* what the cells' bytes point into */
 };
 
 /* One database file. */
@@ -92,10 +92,9 @@ typedef struct mn_sql mn_sql;
 MN_CHECKED mn_status mn_sql_open(mn_sql **out, const char *path,
                                  const struct mn_sql_limits *limits);
 void mn_sql_close(mn_sql **database);
-/* Runs exactly one statement. What the query does wrong is in out->error; the call itself fails
- * only for want of an arena. sql may hold any bytes. Close the result in any case. */
-MN_CHECKED mn_status mn_sql_run(mn_sql *database, const char *sql, size_t length,
-                                struct mn_sql_result *out);
+/* Runs exactly one statement. Whatever goes wrong is in out->error. sql may hold any bytes. Close
+ * the result in any case. */
+void mn_sql_run(mn_sql *database, const char *sql, size_t length, struct mn_sql_result *out);
 void mn_sql_result_close(struct mn_sql_result *result);
 
 /* --- comparison ------------------------------------------------------------------------------- */

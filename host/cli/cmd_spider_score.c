@@ -1,0 +1,187 @@
+/* cmd_spider_score.c: `minuano spider score`: judges the SQL that another system wrote.
+ *
+ * Line i of the predictions answers item i of the split. A line is a JSON object or a query. */
+#include <string.h>
+
+#include "command.h"
+#include "minuano/interrupt.h"
+#include "minuano/log.h"
+#include "minuano/spider.h"
+
+struct score_settings {
+    const char *spider, *split, *predictions, *output;
+    struct mn_sql_limits limits;
+};
+
+static const struct mn_setting rows[] = {
+    {"spider", MN_SETTING_STRING, offsetof(struct score_settings, spider), NULL,
+     "folder of Spider: dev.json, tables.json, database/", .required = true},
+    {"split", MN_SETTING_STRING, offsetof(struct score_settings, split), "dev",
+     "dev, train or train+others"},
+    {"predictions", MN_SETTING_STRING, offsetof(struct score_settings, predictions), NULL,
+     "JSONL with \"pred\", \"sql\" or \"sql_gerado\", or one query a line; in order",
+     .required = true},
+    {"output", MN_SETTING_STRING, offsetof(struct score_settings, output), NULL,
+     "verdicts, JSONL, one line an item", .required = true},
+    {"limit_seconds", MN_SETTING_REAL, offsetof(struct score_settings, limits.seconds), "60",
+     "wall clock a query", .low = 0.001, .high = 86400},
+    {"limit_steps", MN_SETTING_INT, offsetof(struct score_settings, limits.steps), "500000",
+     "thousands of SQLite instructions a query", .low = 1, .high = 1e12},
+};
+static const struct mn_settings table = {"minuano spider score", rows, MN_COUNT(rows)};
+
+struct score {
+    const mn_spider *spider;
+    mn_judge *judge;
+    struct mn_spider_tally tally;
+    FILE *out;
+};
+
+static json_t *verdict_json(int verdict)
+{
+    return verdict < 0 ? json_null() : json_boolean(verdict);
+}
+
+static json_t *line_json(const struct mn_spider_item *item, const struct mn_verdict *verdict)
+{
+    const char *hardness = mn_hardness_name(item->hardness);
+    json_t *line = json_object();
+    json_object_set_new(line, "index", json_integer((json_int_t)item->index));
+    json_object_set_new(line, "db_id", json_string(item->db_id));
+    json_object_set_new(line, "hardness", hardness ? json_string(hardness) : json_null());
+    json_object_set_new(line, "official", verdict_json(verdict->official));
+    json_object_set_new(line, "distinct", verdict_json(verdict->distinct));
+    json_object_set_new(line, "seed", verdict_json(verdict->seed));
+    json_object_set_new(line, "error",
+                        verdict->error ? json_sprintf("%s: %s", mn_sql_error_words(verdict->error),
+                                                      verdict->message)
+                                       : json_null());
+    return line;
+}
+
+static mn_status judge_query(struct score *score, size_t index, const char *sql, size_t length)
+{
+    struct mn_verdict verdict;
+    const struct mn_spider_item *item = &score->spider->items[index];
+    MN_TRY(mn_judge_item(score->judge, index, sql, length, &verdict));
+    json_t *line = line_json(item, &verdict);
+    mn_json_line(score->out, line);
+    json_decref(line);
+    mn_spider_tally_add(&score->tally, item->hardness, &verdict);
+    return MN_OK;
+}
+
+/* An index that the line itself gives must be its place. */
+static mn_status check_index(const json_t *object, const char *where, size_t expected)
+{
+    const char *const keys[] = {"index", "i"};
+    for (size_t k = 0; k < MN_COUNT(keys); k++) {
+        const json_t *value = json_object_get(object, keys[k]);
+        if (json_is_integer(value) && json_integer_value(value) != (json_int_t)expected)
+            return mn_fail(MN_INVALID, "%s: key \"%s\": expected %zu, the line's place, found %lld",
+                           where, keys[k], expected, (long long)json_integer_value(value));
+    }
+    return MN_OK;
+}
+
+static mn_status judge_object(struct score *score, const json_t *object, const char *where,
+                              size_t index)
+{
+    const char *const keys[] = {"pred", "sql", "sql_gerado"};
+    MN_TRY(check_index(object, where, index));
+    for (size_t k = 0; k < MN_COUNT(keys); k++) {
+        const json_t *value = json_object_get(object, keys[k]);
+        if (json_is_string(value))
+            return judge_query(score, index, json_string_value(value), json_string_length(value));
+    }
+    return mn_fail(MN_INVALID, "%s: expected a string at key \"pred\", \"sql\" or \"sql_gerado\"",
+                   where);
+}
+
+static mn_status judge_line(struct score *score, const struct mn_lines *lines, const char *line,
+                            size_t index)
+{
+    char where[4200];
+    json_t *object = NULL;
+    snprintf(where, sizeof where, "%s:%ld", lines->path, lines->number);
+    if (index >= score->spider->count)
+        return mn_fail(MN_INVALID, "%s: more lines than the split's %zu items", where,
+                       score->spider->count);
+    if (lines->length == 0 || line[0] != '{') return judge_query(score, index, line, lines->length);
+    MN_TRY(mn_json_parse(&object, line, lines->length, where));
+    mn_status st = judge_object(score, object, where, index);
+    json_decref(object);
+    return st;
+}
+
+static mn_status judge_file(struct score *score, const char *path)
+{
+    struct mn_lines lines;
+    struct mn_progress progress;
+    const char *line;
+    size_t index = 0;
+    mn_status st = MN_OK;
+    MN_TRY(mn_lines_open(&lines, path));
+    mn_progress_start(&progress, "judging", "queries", (int64_t)score->spider->count, 0);
+    for (;;) {
+        MN_GO(mn_interrupt_check());
+        MN_GO(mn_lines_next(&lines, &line));
+        if (!line) break;
+        MN_GO(judge_line(score, &lines, line, index++));
+        mn_progress_step(&progress, (int64_t)index);
+    }
+    if (index != score->spider->count)
+        st = mn_fail(MN_INVALID, "%s: expected %zu lines, one an item of the split, found %zu",
+                     path, score->spider->count, index);
+done:
+    mn_progress_end(&progress);
+    mn_lines_close(&lines);
+    return st;
+}
+
+static void report(const struct invocation *call, const struct mn_spider_tally *tally)
+{
+    if (!call->common.json) {
+        mn_spider_tally_print(tally, stdout);
+        return;
+    }
+    json_t *summary = mn_spider_tally_json(tally);
+    mn_json_line(stdout, summary);
+    json_decref(summary);
+}
+
+static mn_status run(const struct invocation *call)
+{
+    const struct score_settings *settings = call->settings;
+    struct mn_sql_limits limits = mn_sql_limits_default;
+    struct score score = {0};
+    mn_spider *spider = NULL;
+    mn_writer *writer = NULL;
+    mn_status st = MN_OK;
+    limits.seconds = settings->limits.seconds;
+    limits.steps = settings->limits.steps;
+    MN_GO(mn_spider_open(&spider, settings->spider, settings->split));
+    MN_GO(mn_judge_open(&score.judge, spider, &limits));
+    MN_GO(mn_writer_open(&writer, settings->output));
+    score.spider = spider;
+    score.out = mn_writer_stream(writer);
+    MN_GO(judge_file(&score, settings->predictions));
+    MN_GO(mn_writer_commit(writer));
+    report(call, &score.tally);
+done:
+    mn_writer_close(&writer);
+    mn_judge_close(&score.judge);
+    mn_spider_close(&spider);
+    return st;
+}
+
+const struct command command_spider_score = {
+    .name = "spider score",
+    .summary = "judge the SQL that another system wrote for a split of Spider",
+    .usage = "--spider DIR --predictions FILE --output FILE [options]",
+    .examples = "minuano spider score --spider data/spider --split dev --predictions gpt4.jsonl "
+                "--output verdicts.jsonl\n",
+    .settings = &table,
+    .settings_size = sizeof(struct score_settings),
+    .run = run,
+};
