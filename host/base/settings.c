@@ -92,6 +92,8 @@ static const char *kind_words(enum mn_setting_kind kind)
     case MN_SETTING_INT: return "an integer";
     case MN_SETTING_REAL: return "a number";
     case MN_SETTING_STRING: return "a string";
+    case MN_SETTING_PATH: return "a path";
+    case MN_SETTING_MODEL: return "a folder or hub name";
     case MN_SETTING_CHOICE: return "a string";
     case MN_SETTING_INTS: return "an array of integers";
     case MN_SETTING_REALS: return "an array of numbers";
@@ -135,8 +137,20 @@ static mn_status read_list(const struct mn_setting *row, void *out, mn_arena *ar
     return MN_OK;
 }
 
+/* A path as the user of a config means it: relative to the file's folder. config NULL: not from a
+ * file. */
+static const char *resolve_path(mn_arena *arena, enum mn_setting_kind kind, const char *value,
+                                const char *config)
+{
+    const char *slash = config ? strrchr(config, '/') : NULL;
+    bool dotted = strncmp(value, "./", 2) == 0 || strncmp(value, "../", 3) == 0;
+    if (!slash || (kind == MN_SETTING_MODEL && !dotted)) return mn_arena_strdup(arena, value);
+    return mn_path(arena, mn_arena_strndup(arena, config, (size_t)(slash - config) + 1), value);
+}
+
+/* config is the path of the file that the value comes from, NULL when it comes from elsewhere. */
 static mn_status read_value(const struct mn_setting *row, void *out, mn_arena *arena, json_t *value,
-                            const char *where)
+                            const char *where, const char *config)
 {
     switch (row->kind) {
     case MN_SETTING_BOOL:
@@ -156,6 +170,11 @@ static mn_status read_value(const struct mn_setting *row, void *out, mn_arena *a
     case MN_SETTING_STRING:
         if (!json_is_string(value)) return fail_kind(row, where, value);
         *(const char **)out = mn_arena_strdup(arena, json_string_value(value));
+        return MN_OK;
+    case MN_SETTING_PATH:
+    case MN_SETTING_MODEL:
+        if (!json_is_string(value)) return fail_kind(row, where, value);
+        *(const char **)out = resolve_path(arena, row->kind, json_string_value(value), config);
         return MN_OK;
     case MN_SETTING_CHOICE: {
         if (!json_is_string(value)) return fail_kind(row, where, value);
@@ -197,7 +216,7 @@ static mn_status read_group(const struct mn_settings *table, void *out, mn_arena
         const char *key = prefix[0] ? mn_arena_printf(arena, "%s.%s", prefix, name) : name;
         const struct mn_setting *row = find_row(table, key);
         if (row)
-            MN_TRY(read_value(row, field(out, row), arena, value, where));
+            MN_TRY(read_value(row, field(out, row), arena, value, where, where));
         else if (opens_group(table, key))
             MN_TRY(read_group(table, out, arena, value, where, key));
         else
@@ -260,7 +279,7 @@ mn_status mn_settings_set(const struct mn_settings *table, void *out, mn_arena *
         return mn_fail(MN_INVALID, "%s: key \"%s\" can only be set in a config file", where, key);
     json_t *parsed = parse_text(row->kind, value);
     if (!parsed) return mn_fail(MN_INVALID, "%s: key \"%s\": the value is not UTF-8", where, key);
-    mn_status st = read_value(row, field(out, row), arena, parsed, where);
+    mn_status st = read_value(row, field(out, row), arena, parsed, where, NULL);
     if (st != MN_OK && json_is_string(parsed) && row->kind != MN_SETTING_CHOICE)
         st = mn_fail(MN_INVALID, "%s: key \"%s\": expected %s, found \"%s\"", where, key,
                      kind_words(row->kind), value);
@@ -280,7 +299,9 @@ mn_status mn_settings_defaults(const struct mn_settings *table, void *out, mn_ar
 static bool is_given(const struct mn_setting *row, const void *value)
 {
     switch (row->kind) {
-    case MN_SETTING_STRING: return *(const char *const *)value != NULL;
+    case MN_SETTING_STRING:
+    case MN_SETTING_PATH:
+    case MN_SETTING_MODEL: return *(const char *const *)value != NULL;
     case MN_SETTING_JSON: return *(json_t *const *)value != NULL;
     case MN_SETTING_INTS: return ((const struct mn_ints *)value)->count > 0;
     case MN_SETTING_REALS: return ((const struct mn_reals *)value)->count > 0;
@@ -311,7 +332,9 @@ static json_t *value_json(const struct mn_setting *row, const void *value)
     case MN_SETTING_CHOICE:
         json_decref(list);
         return json_string(row->choices[*(const int *)value]);
-    case MN_SETTING_STRING: {
+    case MN_SETTING_STRING:
+    case MN_SETTING_PATH:
+    case MN_SETTING_MODEL: {
         const char *text = *(const char *const *)value;
         json_decref(list);
         return text ? json_string(text) : json_null();

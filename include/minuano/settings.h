@@ -16,6 +16,11 @@ enum mn_setting_kind {
     MN_SETTING_INT,     /* int64_t */
     MN_SETTING_REAL,    /* double */
     MN_SETTING_STRING,  /* const char *, NULL when absent */
+    MN_SETTING_PATH,    /* const char *, NULL when absent: a file or folder. Relative to the folder
+                           of the config file it stands in; on the command line and as a default, to
+                           the current directory */
+    MN_SETTING_MODEL,   /* the same, where it begins with "/", "./" or "../"; anything else is left
+                           as it is: a name in the hub cache, see mn_hub_resolve */
     MN_SETTING_CHOICE,  /* int: index into choices */
     MN_SETTING_INTS,    /* struct mn_ints */
     MN_SETTING_REALS,   /* struct mn_reals */
@@ -62,7 +67,8 @@ MN_CHECKED mn_status mn_settings_defaults(const struct mn_settings *table, void 
                                           mn_arena *arena);
 
 /* Reads an object; unknown keys, wrong types and values out of range are errors naming `where` and
- * key. Keys that are absent keep the value that *out already has. */
+ * key. `where` begins with the config file's path: paths in it are relative to that file's folder.
+ * Keys that are absent keep the value that *out already has. */
 MN_CHECKED mn_status mn_settings_read(const struct mn_settings *table, void *out, mn_arena *arena,
                                       json_t *object, const char *where);
 

@@ -13,6 +13,7 @@ struct sample {
     struct mn_reals reals;
     struct mn_strings strings;
     json_t *any;
+    const char *folder, *model;
 };
 static const char *const colors[] = {"red", "green", NULL};
 static const struct mn_setting rows[] = {
@@ -29,6 +30,8 @@ static const struct mn_setting rows[] = {
     {"strings", MN_SETTING_STRINGS, offsetof(struct sample, strings), "red", "strings",
      .choices = colors},
     {"any", MN_SETTING_JSON, offsetof(struct sample, any), NULL, "anything"},
+    {"folder", MN_SETTING_PATH, offsetof(struct sample, folder), "here", "a folder"},
+    {"model", MN_SETTING_MODEL, offsetof(struct sample, model), "owner/name", "a model"},
 };
 static const struct mn_settings table = {"sample", rows, MN_COUNT(rows)};
 
@@ -68,6 +71,37 @@ static void test_defaults_come_from_the_table(void **state)
     assert_int_equal(s.ints.item[1], 2);
     assert_int_equal(s.reals.count, 0);
     assert_string_equal(s.strings.item[0], "red");
+}
+
+/* Reads {"folder": folder, "model": model} as the file `config`. */
+static struct sample read_paths(mn_arena *arena, const char *config, const char *folder,
+                                const char *model)
+{
+    struct sample s = {0};
+    json_t *object = json_pack("{s:s,s:s}", "folder", folder, "model", model);
+    OK(mn_settings_defaults(&table, &s, arena));
+    assert_string_equal(s.folder, "here");
+    OK(mn_settings_read(&table, &s, arena, object, config));
+    json_decref(object);
+    return s;
+}
+
+static void test_paths_are_relative_to_the_file_they_stand_in(void **state)
+{
+    struct sample s = read_paths(*state, "configs/a.json", "../data", "../tiny");
+    assert_string_equal(s.folder, "configs/../data");
+    assert_string_equal(s.model, "configs/../tiny");
+    s = read_paths(*state, "/etc/a.json", "data", "owner/name");
+    assert_string_equal(s.folder, "/etc/data");
+    assert_string_equal(s.model, "owner/name");
+    s = read_paths(*state, "a.json", "data", "./tiny");
+    assert_string_equal(s.folder, "data");
+    assert_string_equal(s.model, "./tiny");
+    s = read_paths(*state, "configs/a.json", "/data", "/tiny");
+    assert_string_equal(s.folder, "/data");
+    assert_string_equal(s.model, "/tiny");
+    OK(mn_settings_set(&table, &s, *state, "folder", "data", "--set"));
+    assert_string_equal(s.folder, "data");
 }
 
 static void test_a_config_overrides_and_nests(void **state)
@@ -165,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_come_from_the_table),
         cmocka_unit_test(test_a_config_overrides_and_nests),
+        cmocka_unit_test(test_paths_are_relative_to_the_file_they_stand_in),
         cmocka_unit_test(test_a_wrong_config_names_file_key_expected_and_found),
         cmocka_unit_test(test_text_values_have_the_same_limits),
         cmocka_unit_test(test_required_keys_are_asked_for),
