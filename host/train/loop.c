@@ -1,0 +1,309 @@
+/* loop.c: from examples to an adapter: steps, checkpoints, metrics, over one rank or many. */
+#include "loop.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint.h"
+#include "metrics.h"
+#include "minuano/interrupt.h"
+#include "minuano/log.h"
+
+struct run {
+    mn_model *model;
+    const struct mn_examples *examples;
+    const struct mn_train_settings *settings;
+    mn_ranks *ranks;
+    const char *folder;
+    json_t *identity;
+    struct packing packing;
+    struct mn_train_plan plan;
+    mn_adapter *adapter;
+    mn_context *context;
+    struct optimizer optimizer;
+    struct position position;
+    FILE *metrics; /* of rank 0 */
+    mn_arena *arena;
+};
+
+/* --- one step --------------------------------------------------------------------------------- */
+
+static mn_status fail_loss(const struct run *run, int64_t step, const struct micro_batch *bad,
+                           double loss)
+{
+    struct mn_text where = {0};
+    for (int64_t i = bad->begin; i < bad->end; i++)
+        mn_text_printf(&where, "%s%lld", i > bad->begin ? ", " : "",
+                       (long long)run->packing.order[i]);
+    mn_status st =
+        bad->end > bad->begin
+            ? mn_fail(MN_NUMERIC, "step %lld: the loss is %g in the micro-batch of examples %s",
+                      (long long)step + 1, loss, where.data)
+            : mn_fail(MN_NUMERIC, "step %lld: the loss is %g, from another rank",
+                      (long long)step + 1, loss);
+    mn_text_free(&where);
+    return st;
+}
+
+/* Adds this rank's share of the gradient and of the loss. */
+static mn_status run_micro_batches(struct run *run, int64_t step, const struct step_plan *plan,
+                                   double *loss_sum, struct micro_batch *bad)
+{
+    int64_t first = run->ranks->rank * run->settings->accumulation;
+    for (int64_t g = first; g < first + run->settings->accumulation && g < plan->micro_batches;
+         g++) {
+        struct micro_batch micro;
+        double sum;
+        packing_micro_batch(&run->packing, plan, step, g, &micro);
+        struct mn_loss loss = {.targets = micro.targets,
+                               .scale = 1.0 / (double)plan->loss_tokens,
+                               .dropout_seed = (uint64_t)run->settings->seed,
+                               .first_row = micro.first_row};
+        MN_TRY(mn_loss_backward(run->context, run->adapter, &micro.batch, &loss, &sum));
+        if (!isfinite(sum) && bad->end == 0) *bad = micro;
+        *loss_sum += sum;
+    }
+    return MN_OK;
+}
+
+/* Step number `step`, counted from 0. *stop: some rank was signalled; all ranks learn it here, so
+ * that they stop after the same step. */
+static mn_status run_step(struct run *run, int64_t step, struct step_record *record, bool *stop)
+{
+    const struct mn_train_settings *settings = run->settings;
+    mn_device *device = run->model->device;
+    mn_adapter *adapter = run->adapter;
+    struct micro_batch bad = {0};
+    struct step_plan plan;
+    double started = mn_seconds(), shared[2] = {0}, norm;
+    packing_step(&run->packing, step, &plan);
+    MN_TRY(device->calls->fill(device, adapter->gradient, 0,
+                               (size_t)adapter->count * sizeof *adapter->gradient));
+    MN_TRY(run_micro_batches(run, step, &plan, &shared[0], &bad));
+    shared[1] = mn_interrupt_check() != MN_OK;
+    MN_TRY(mn_ranks_sum_f64(run->ranks, shared, 2));
+    double loss = shared[0] / (double)plan.loss_tokens;
+    if (!isfinite(loss)) return fail_loss(run, step, &bad, loss);
+    MN_TRY(mn_ranks_sum_device(run->ranks, device, adapter->gradient, adapter->count));
+    double lr =
+        settings->learning_rate *
+        mn_schedule_factor(settings->schedule, step, settings->warmup_steps, run->plan.steps);
+    mn_status st = optimizer_step(&run->optimizer, adapter, settings, lr, step + 1, &norm);
+    if (st == MN_NUMERIC) return mn_fail_in(st, "step %lld", (long long)step + 1);
+    if (st != MN_OK) return st;
+    double seconds = mn_seconds() - started;
+    *record = (struct step_record){.step = step + 1,
+                                   .loss = loss,
+                                   .learning_rate = lr,
+                                   .grad_norm = norm,
+                                   .tokens = plan.tokens,
+                                   .loss_tokens = plan.loss_tokens,
+                                   .tokens_per_second = (double)plan.tokens / seconds};
+    *stop = shared[1] > 0;
+    return MN_OK;
+}
+
+/* --- the course of a run ---------------------------------------------------------------------- */
+
+static int64_t row_of_step(struct run *run, int64_t step)
+{
+    struct step_plan plan;
+    packing_step(&run->packing, step, &plan);
+    return step / run->packing.steps_per_epoch * run->packing.rows_before[run->examples->count] +
+           run->packing.rows_before[plan.begin];
+}
+
+static mn_status save(struct run *run)
+{
+    if (run->ranks->rank == 0) {
+        MN_TRY(metrics_sync(run->metrics, run->folder));
+        MN_TRY(checkpoint_save(run->folder, run->adapter, &run->optimizer, &run->position,
+                               run->identity, run->settings->keep_checkpoints));
+    }
+    return mn_ranks_barrier(run->ranks);
+}
+
+static void advance(struct run *run, const struct step_record *record, double seconds)
+{
+    struct mn_train_result *result = &run->position.result;
+    if (result->steps == 0) result->first_loss = record->loss;
+    result->steps = record->step;
+    result->last_loss = record->loss;
+    result->tokens += record->tokens;
+    result->loss_tokens += record->loss_tokens;
+    result->seconds += seconds;
+    run->position.first_row = row_of_step(run, record->step);
+    if (run->metrics) metrics_write(run->metrics, record);
+}
+
+static mn_status stopped(struct run *run)
+{
+    MN_TRY(save(run));
+    mn_status st = mn_interrupt_check();
+    if (st == MN_OK) st = mn_fail(MN_INTERRUPTED, "stopped: another rank was signalled");
+    return mn_fail(st, "%s; %s/checkpoints/step-%lld is saved: the same command goes on from there",
+                   mn_error(), run->folder, (long long)run->position.result.steps);
+}
+
+static mn_status run_steps(struct run *run)
+{
+    const int64_t total = run->plan.steps, every = run->settings->checkpoint_every;
+    struct mn_progress progress;
+    bool shown = run->ranks->rank == 0;
+    if (shown) mn_progress_start(&progress, "train", "steps", total, run->position.result.steps);
+    for (int64_t step = run->position.result.steps; step < total; step++) {
+        struct step_record record;
+        bool stop = false;
+        double started = mn_seconds();
+        MN_TRY(run_step(run, step, &record, &stop));
+        advance(run, &record, mn_seconds() - started);
+        if (shown) {
+            mn_progress_note(&progress, "loss %.4f, gradient %.3g, %.4g tokens/s", record.loss,
+                             record.grad_norm, record.tokens_per_second);
+            mn_progress_step(&progress, step + 1);
+        }
+        bool last = step + 1 == total;
+        if (stop && !last) return stopped(run);
+        if (last || (every > 0 && (step + 1) % every == 0)) MN_TRY(save(run));
+    }
+    if (shown) mn_progress_end(&progress);
+    return MN_OK;
+}
+
+/* --- beginning and end ------------------------------------------------------------------------ */
+
+static mn_status fresh_adapter(struct run *run)
+{
+    struct mn_lora_config lora;
+    if (run->settings->initial)
+        return mn_adapter_open(&run->adapter, run->model, run->settings->initial, true);
+    MN_TRY(mn_train_lora(run->settings, &lora));
+    snprintf(lora.base_model, sizeof lora.base_model, "%s",
+             run->model->folder ? run->model->folder : "");
+    return mn_adapter_new(&run->adapter, run->model, &lora, (uint64_t)run->settings->seed);
+}
+
+/* Where rank 0 found a checkpoint, all ranks go on from it. */
+static mn_status resume_or_begin(struct run *run)
+{
+    int64_t steps = 0;
+    if (run->ranks->rank == 0) MN_TRY(checkpoint_find(run->folder, &steps));
+    MN_TRY(mn_ranks_sum_i64(run->ranks, &steps, 1));
+    if (steps > 0) {
+        MN_TRY(checkpoint_load(run->folder, steps, run->model, run->identity, &run->adapter,
+                               &run->optimizer, &run->position));
+        if (run->position.first_row != row_of_step(run, steps))
+            return mn_fail(MN_INVALID,
+                           "%s/checkpoints/step-%lld: key \"first_row\": expected %lld, found %lld",
+                           run->folder, (long long)steps, (long long)row_of_step(run, steps),
+                           (long long)run->position.first_row);
+        mn_info("train: going on after step %lld of %lld", (long long)steps,
+                (long long)run->plan.steps);
+    } else {
+        MN_TRY(fresh_adapter(run));
+        MN_TRY(optimizer_open(&run->optimizer, run->model->device, run->adapter->count));
+    }
+    if (run->ranks->rank == 0) MN_TRY(metrics_open(&run->metrics, run->folder, steps));
+    run->plan.limits.lora_rank = lora_rank_of(&run->adapter->config);
+    return mn_context_open(&run->context, run->model, &run->plan.limits);
+}
+
+/* Different examples or settings on some rank would train nonsense without an error. */
+static mn_status check_ranks_agree(struct run *run)
+{
+    char digest[65];
+    char *text = json_dumps(run->identity, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    if (!text) return mn_fail(MN_INVALID, "the settings cannot be written as JSON");
+    mn_sha256(text, strlen(text), digest);
+    free(text);
+    digest[10] = '\0'; /* 40 bits: their sum cannot overflow */
+    int64_t mine = strtoll(digest, NULL, 16), sum = mine;
+    MN_TRY(mn_ranks_sum_i64(run->ranks, &sum, 1));
+    if (sum != mine * run->ranks->size)
+        return mn_fail(MN_INVALID,
+                       "rank %d of %d: settings, examples or model are not those of every rank",
+                       run->ranks->rank, run->ranks->size);
+    return MN_OK;
+}
+
+/* *done: the run was complete before it began. */
+static mn_status read_result(struct run *run, struct mn_train_result *out, bool *done)
+{
+    const char *path = mn_path(run->arena, run->folder, "result.json");
+    json_t *result = NULL;
+    struct position position;
+    mn_status st = MN_OK;
+    *done = mn_file_exists(path) &&
+            mn_file_exists(mn_path(run->arena, run->folder, "final_adapter/adapter_config.json"));
+    if (!*done) return MN_OK;
+    MN_GO(mn_json_load(&result, path));
+    MN_GO(check_identity(json_object_get(result, "run"), run->identity, path));
+    MN_GO(position_read(&position, result, path));
+    *out = position.result;
+done:
+    json_decref(result);
+    return st;
+}
+
+static mn_status write_result(struct run *run)
+{
+    json_t *result;
+    mn_status st = MN_OK;
+    if (run->ranks->rank == 0) {
+        MN_TRY(mn_adapter_save(run->adapter, mn_path(run->arena, run->folder, "final_adapter")));
+        result = position_json(&run->position, run->identity);
+        st = mn_json_write(mn_path(run->arena, run->folder, "result.json"), result);
+        json_decref(result);
+    }
+    return st == MN_OK ? mn_ranks_barrier(run->ranks) : st;
+}
+
+static void report_begin(const struct run *run)
+{
+    const struct mn_examples *examples = run->examples;
+    if (run->ranks->rank > 0) return;
+    mn_info("train: %zu examples (%lld cut, %lld dropped), %lld steps of up to %lld sequences, "
+            "%lld tokens of which %lld carry loss",
+            examples->count, (long long)examples->truncated, (long long)examples->dropped,
+            (long long)run->plan.steps,
+            (long long)(run->settings->batch * run->settings->accumulation * run->ranks->size),
+            (long long)run->plan.tokens, (long long)run->plan.loss_tokens);
+}
+
+mn_status mn_train(mn_model *model, const struct mn_examples *examples,
+                   const struct mn_train_settings *settings, mn_ranks *ranks, const char *folder,
+                   struct mn_train_result *out)
+{
+    struct run run = {.model = model,
+                      .examples = examples,
+                      .settings = settings,
+                      .ranks = ranks,
+                      .folder = folder};
+    bool done;
+    mn_status st;
+    MN_GO(mn_arena_open(&run.arena));
+    run.identity = run_identity(model, examples, settings, ranks->size);
+    MN_GO(check_ranks_agree(&run));
+    MN_GO(read_result(&run, out, &done));
+    if (done) goto done;
+    MN_GO(mn_make_directories(folder));
+    MN_GO(check_examples(examples, &model->config));
+    MN_GO(packing_open(&run.packing, examples, settings, ranks->size));
+    MN_GO(measure_run(&run.packing, settings, &run.plan));
+    packing_reserve(&run.packing, run.plan.limits.tokens, run.plan.limits.sequences);
+    MN_GO(resume_or_begin(&run));
+    report_begin(&run);
+    MN_GO(run_steps(&run));
+    MN_GO(write_result(&run));
+    *out = run.position.result;
+done:
+    if (run.metrics) fclose(run.metrics);
+    mn_context_close(&run.context);
+    optimizer_close(&run.optimizer);
+    mn_adapter_close(&run.adapter);
+    packing_close(&run.packing);
+    json_decref(run.identity);
+    mn_arena_close(&run.arena);
+    return st;
+}
