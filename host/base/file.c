@@ -217,6 +217,13 @@ mn_status mn_folder_remove(const char *path)
     return fail_errno("remove", path);
 }
 
+char *mn_folder_temporary(mn_arena *arena, const char *path)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') length--;
+    return mn_arena_printf(arena, "%.*s.tmp.%ld", (int)length, path, (long)getpid());
+}
+
 mn_status mn_folder_replace(const char *temporary, const char *path)
 {
     if (rename(temporary, path) == 0) return sync_folder_of(path);

@@ -52,6 +52,8 @@ int64_t mn_file_size(const char *path);                     /* -1 where there is
 MN_CHECKED mn_status mn_make_directories(const char *path); /* like mkdir -p */
 /* Removes a folder and everything in it; nothing to remove is no error. */
 MN_CHECKED mn_status mn_folder_remove(const char *path);
+/* PATH.tmp.PID: where a folder is written before it takes its place. */
+char *mn_folder_temporary(mn_arena *arena, const char *path);
 /* Puts the finished folder `temporary` in the place of `path` (same file system): whoever opens
  * `path` finds the old folder or the new one, whole. The old one is then removed. */
 MN_CHECKED mn_status mn_folder_replace(const char *temporary, const char *path);
