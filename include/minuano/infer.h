@@ -32,9 +32,11 @@ struct mn_generation {
 struct mn_generate_options {
     int max_new_tokens;
     int eos;
-    double temperature;  /* 0: greedy */
-    uint64_t seed;       /* sampling stream of an item is its index: independent of the batch */
-    int batch_sequences; /* 0: as many as fit */
+    double temperature;     /* 0: greedy */
+    uint64_t seed;          /* sampling stream of an item is its index: independent of the batch */
+    const int32_t *streams; /* (count) or other streams: those of an interrupted run's whole list;
+                               NULL: the index */
+    int batch_sequences;    /* 0: as many as fit */
     size_t memory; /* bytes for context and cache; 0: a share of what is free (device) or 1 GiB
                       (reference) */
     /* Called as each item finishes, in order of completion; an error stops the run. May be NULL. */
