@@ -67,6 +67,10 @@ static mn_status check_part(const char *op, const struct mn_lora *lora, int p, i
     if (part->out > out - part->out_begin)
         return mn_fail(MN_INVALID, "%s: lora.part[%d]: expected columns below %d, found %d to %lld",
                        op, p, out, part->out_begin, (long long)part->out_begin + part->out - 1);
+    int free_column = p > 0 ? part[-1].out_begin + part[-1].out : 0;
+    if (part->out_begin < free_column)
+        return mn_fail(MN_INVALID, "%s: lora.part[%d].out_begin: expected at least %d, found %d",
+                       op, p, free_column, part->out_begin);
     if (part->rank_begin != rank_begin)
         return mn_fail(MN_INVALID, "%s: lora.part[%d].rank_begin: expected %d, found %d", op, p,
                        rank_begin, part->rank_begin);

@@ -30,6 +30,12 @@ typedef mn_status mn_load_convert_fn(mn_act *out, const void *in, enum mn_dtype 
 typedef mn_status mn_store_convert_fn(void *out, enum mn_dtype type, const mn_act *in,
                                       int64_t count, mn_stream s);
 
+/* out[i] = scale * mn_random_normal(seed, stream, first + i) for i < count: weights of random
+ * models.
+ */
+typedef mn_status mn_random_normal_fn(mn_act *out, uint64_t seed, uint64_t stream, uint64_t first,
+                                      int64_t count, float scale, mn_stream s);
+
 /* --- embedding and row movement
  * -------------------------------------------------------------------------------- */
 
@@ -94,20 +100,21 @@ struct mn_weight {
     const float *absmax;  /* (out*in/64) */
 };
 
-/* A fused linear (QKV, gate-up) holds up to three adapted modules, each with its own A, B, scale
- * and dropout mask: columns out_begin … out_begin+out-1 of y belong to part p. u = its x·Aᵀ,
- * columns rank_begin … +rank-1 of (rows, rank). y[:, part] = x·Wᵀ[part] + scale ·
- * (mask∘x/(1-p))·A_pᵀ·B_pᵀ */
+/* A fused linear (QKV, gate-up) holds up to three adapted modules, in the order of their columns,
+ * each with its own A, B, scale and dropout mask: columns out_begin … out_begin+out-1 of y belong
+ * to part p. u = its x·Aᵀ, columns rank_begin … +rank-1 of (rows, rank). y[:, part] = x·Wᵀ[part] +
+ * scale · (mask∘x/(1-p))·A_pᵀ·B_pᵀ */
 enum { MN_LORA_PARTS = 3 };
+struct mn_lora_part {
+    int out_begin, out;
+    int rank_begin, rank;
+    float scale;
+    uint32_t module; /* number of the module in the model: its dropout stream */
+};
 struct mn_lora {
     int parts; /* 0: no adapter on this linear */
     int rank;  /* sum over the parts: width of u and rows of a */
-    struct mn_lora_part {
-        int out_begin, out;
-        int rank_begin, rank;
-        float scale;
-        uint32_t module; /* number of the module in the model: its dropout stream */
-    } part[MN_LORA_PARTS];
+    struct mn_lora_part part[MN_LORA_PARTS];
     const mn_act *a; /* (rank, in): the parts' A one under the other */
     const mn_act *b; /* the parts' B one after the other, each dense (out_p, rank_p), at element
                         b_offset below */
@@ -291,6 +298,7 @@ typedef mn_status mn_nf4_dequantize_fn(mn_act *out, const uint8_t *codes, const 
 #define MN_OPS_LIST(X)                                                                             \
     X(load_convert, mn_load_convert_fn)                                                            \
     X(store_convert, mn_store_convert_fn)                                                          \
+    X(random_normal, mn_random_normal_fn)                                                          \
     X(embed_forward, mn_embed_forward_fn)                                                          \
     X(gather_rows, mn_gather_rows_fn)                                                              \
     X(scatter_rows, mn_scatter_rows_fn)                                                            \
