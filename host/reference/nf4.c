@@ -4,34 +4,12 @@
 
 #include <math.h>
 
+#include "minuano/nf4.h"
+
 enum { NF4_BLOCK = 64 };
 
-static const float code_book[16] = {
-    -1.0f,
-    -0.6961928009986877f,
-    -0.5250730514526367f,
-    -0.39491748809814453f,
-    -0.28444138169288635f,
-    -0.18477343022823334f,
-    -0.09105003625154495f,
-    0.0f,
-    0.07958029955625534f,
-    0.16093020141124725f,
-    0.24611230194568634f,
-    0.33791524171829224f,
-    0.44070982933044434f,
-    0.5626170039176941f,
-    0.7229568362236023f,
-    1.0f,
-};
-
-/* Between code i and i + 1, as the constants of bitsandbytes' decision tree. */
-static const float midpoint[15] = {
-    -0.8480964004993439f,  -0.6106329262256622f,  -0.4599952697753906f,   -0.33967943489551544f,
-    -0.23460740596055984f, -0.13791173323988914f, -0.045525018125772476f, 0.03979014977812767f,
-    0.1202552504837513f,   0.2035212516784668f,   0.2920137718319893f,    0.3893125355243683f,
-    0.5016634166240692f,   0.6427869200706482f,   0.8614784181118011f,
-};
+static const float code_book[16] = {MN_NF4_CODES};
+static const float midpoint[15] = {MN_NF4_MIDPOINTS};
 
 /* A NaN (a block of zeros: 0 times infinity) is above no midpoint: code 0, and 0 again once it is
  * multiplied with its absmax. */
