@@ -2,6 +2,7 @@
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES 80 90a)
 endif()
+set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
 enable_language(CUDA)
 find_package(CUDAToolkit REQUIRED)
 message(STATUS "minuano: CUDA toolkit ${CUDAToolkit_VERSION}, architectures ${CMAKE_CUDA_ARCHITECTURES}")
@@ -9,6 +10,7 @@ message(STATUS "minuano: CUDA toolkit ${CUDAToolkit_VERSION}, architectures ${CM
 file(GLOB MINUANO_KERNELS CONFIGURE_DEPENDS kernels/*.cu)
 if(MINUANO_KERNELS)
   target_sources(minuano_core PRIVATE ${MINUANO_KERNELS})
+  set_target_properties(minuano_core PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}" CUDA_STANDARD 17)
   target_compile_definitions(minuano_core PUBLIC MN_WITH_CUDA)
   target_compile_options(minuano_core PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings --expt-relaxed-constexpr -lineinfo -Xcompiler=-Wall,-Wextra,-Werror>)

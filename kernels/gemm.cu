@@ -1,0 +1,260 @@
+/* gemm.cu: the table of remembered choices, and the calls to cuBLASLt. */
+#include "gemm.cuh"
+
+#include <cublasLt.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    REMEMBERED = 1024, /* slots, by hash; a shape that finds its slot taken replaces the other */
+    CANDIDATES = 8,
+    TIMED_RUNS = 3,
+    FEW_ROWS = 256, /* up to here memory bounds the product and a split depth pays */
+};
+static const size_t SCRATCH = (size_t)32 << 20; /* what cuBLAS recommends for Hopper */
+
+/* A class of shapes that share a choice: token counts by their size, all else exactly. */
+struct shape_class {
+    int64_t ldd, lda, ldb;
+    int rows, cols, depth, flags;
+};
+
+struct remembered {
+    struct shape_class shape;
+    cublasLtMatmulAlgo_t algorithm;
+    bool known;
+};
+
+struct gemm_library {
+    cublasLtHandle_t handle;
+    void *scratch; /* SCRATCH bytes on the device; one stream, so one product at a time */
+    cudaEvent_t from, to;
+    struct remembered slot[REMEMBERED];
+};
+
+static mn_status blas_failed(const char *op, const char *call, cublasStatus_t status)
+{
+    return mn_fail(MN_DEVICE, "%s: %s: %s", op, call, cublasLtGetStatusName(status));
+}
+
+mn_status gemm_library_open(struct gemm_library **out)
+{
+    struct gemm_library *library = static_cast<struct gemm_library *>(calloc(1, sizeof *library));
+    if (!library) return mn_fail(MN_NO_MEMORY, "no host memory for the table of matrix products");
+    cudaError_t error = cudaMalloc(&library->scratch, SCRATCH);
+    if (error == cudaSuccess) error = cudaEventCreate(&library->from);
+    if (error == cudaSuccess) error = cudaEventCreate(&library->to);
+    cublasStatus_t status = cublasLtCreate(&library->handle);
+    *out = library;
+    if (error != cudaSuccess || status != CUBLAS_STATUS_SUCCESS) {
+        gemm_library_close(out);
+        return error != cudaSuccess ? cuda_failed("workspace of cuBLASLt", error)
+                                    : blas_failed("cuBLASLt", "cublasLtCreate", status);
+    }
+    return MN_OK;
+}
+
+void gemm_library_close(struct gemm_library **library)
+{
+    if (!*library) return;
+    if ((*library)->handle) cublasLtDestroy((*library)->handle);
+    if ((*library)->from) cudaEventDestroy((*library)->from);
+    if ((*library)->to) cudaEventDestroy((*library)->to);
+    cudaFree((*library)->scratch);
+    free(*library);
+    *library = NULL;
+}
+
+/* --- classes of shapes
+ * ---------------------------------------------------------------------------- */
+
+/* A count of tokens rounded up to 1, 1.5 times a power of two: ragged batches share choices. */
+static int size_class(int tokens)
+{
+    int power = 64;
+    while (power < tokens && power < 1 << 29) power *= 2;
+    return power > 64 && tokens <= power / 4 * 3 ? power / 4 * 3 : power;
+}
+
+static int alignment(const void *p)
+{
+    int bytes = 256;
+    while ((uintptr_t)p % bytes) bytes /= 2;
+    return bytes;
+}
+
+static int common_alignment(const struct gemm *g)
+{
+    int d = alignment(g->d), a = alignment(g->a), b = alignment(g->b);
+    int least = d < a ? d : a;
+    return least < b ? least : b;
+}
+
+static struct shape_class classify(const struct gemm *g)
+{
+    struct shape_class shape;
+    memset(&shape, 0, sizeof shape); /* padding is hashed and compared, too */
+    shape.ldd = g->ldd, shape.lda = g->lda, shape.ldb = g->ldb;
+    shape.rows = g->a_by_column ? g->rows : size_class(g->rows);
+    shape.depth = g->a_by_column ? size_class(g->depth) : g->depth;
+    shape.cols = g->cols;
+    shape.flags =
+        g->a_by_column | g->b_by_column << 1 | g->d_is_f32 << 2 | common_alignment(g) << 3;
+    return shape;
+}
+
+static struct remembered *slot_of(struct gemm_library *library, const struct shape_class *shape)
+{
+    uint64_t hash = 1469598103934665603u; /* FNV-1a */
+    const unsigned char *byte = reinterpret_cast<const unsigned char *>(shape);
+    for (size_t i = 0; i < sizeof *shape; i++) hash = (hash ^ byte[i]) * 1099511628211u;
+    return &library->slot[hash % REMEMBERED];
+}
+
+/* --- one product, as cuBLASLt wants it
+ * ------------------------------------------------------------- */
+
+/* cuBLAS is column-major: it computes dᵀ (cols, rows) = bᵀ·aᵀ, so its first operand is our b. */
+struct problem {
+    cublasLtMatmulDescOpaque_t product;
+    cublasLtMatrixLayoutOpaque_t first, second, d;
+};
+
+static mn_status describe(struct problem *p, const struct gemm *g)
+{
+    cublasOperation_t first = g->b_by_column ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasOperation_t second = g->a_by_column ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cublasStatus_t st = cublasLtMatmulDescInit(&p->product, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    if (st == CUBLAS_STATUS_SUCCESS)
+        st = cublasLtMatmulDescSetAttribute(&p->product, CUBLASLT_MATMUL_DESC_TRANSA, &first,
+                                            sizeof first);
+    if (st == CUBLAS_STATUS_SUCCESS)
+        st = cublasLtMatmulDescSetAttribute(&p->product, CUBLASLT_MATMUL_DESC_TRANSB, &second,
+                                            sizeof second);
+    if (st == CUBLAS_STATUS_SUCCESS)
+        st = cublasLtMatrixLayoutInit(&p->first, CUDA_R_16BF, g->b_by_column ? g->depth : g->cols,
+                                      g->b_by_column ? g->cols : g->depth, g->ldb);
+    if (st == CUBLAS_STATUS_SUCCESS)
+        st = cublasLtMatrixLayoutInit(&p->second, CUDA_R_16BF, g->a_by_column ? g->rows : g->depth,
+                                      g->a_by_column ? g->depth : g->rows, g->lda);
+    if (st == CUBLAS_STATUS_SUCCESS)
+        st = cublasLtMatrixLayoutInit(&p->d, g->d_is_f32 ? CUDA_R_32F : CUDA_R_16BF, g->cols,
+                                      g->rows, g->ldd);
+    return st == CUBLAS_STATUS_SUCCESS ? MN_OK
+                                       : blas_failed(g->op, "description of the product", st);
+}
+
+static cublasStatus_t multiply(struct gemm_library *library, struct problem *p,
+                               const struct gemm *g, const cublasLtMatmulAlgo_t *algorithm,
+                               float beta, cudaStream_t stream)
+{
+    return cublasLtMatmul(library->handle, &p->product, &g->alpha, g->b, &p->first, g->a,
+                          &p->second, &beta, g->d, &p->d, g->d, &p->d, algorithm, library->scratch,
+                          SCRATCH, stream);
+}
+
+/* --- the choice
+ * -------------------------------------------------------------------------------------- */
+
+/* The library's candidates, its favourite first. */
+static mn_status candidates(struct gemm_library *library, struct problem *p, const struct gemm *g,
+                            bool may_split, cublasLtMatmulHeuristicResult_t *result, int *count)
+{
+    cublasLtMatmulPreferenceOpaque_t preference;
+    uint32_t reductions =
+        may_split ? CUBLASLT_REDUCTION_SCHEME_MASK : CUBLASLT_REDUCTION_SCHEME_NONE;
+    uint32_t aligned = (uint32_t)common_alignment(g);
+    cublasStatus_t st = cublasLtMatmulPreferenceInit(&preference);
+    if (st == CUBLAS_STATUS_SUCCESS)
+        st = cublasLtMatmulPreferenceSetAttribute(
+            &preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &SCRATCH, sizeof SCRATCH);
+    if (st == CUBLAS_STATUS_SUCCESS)
+        st = cublasLtMatmulPreferenceSetAttribute(&preference,
+                                                  CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                                  &reductions, sizeof reductions);
+    static const cublasLtMatmulPreferenceAttributes_t operands[] = {
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
+    for (size_t i = 0; i < MN_COUNT(operands) && st == CUBLAS_STATUS_SUCCESS; i++)
+        st = cublasLtMatmulPreferenceSetAttribute(&preference, operands[i], &aligned,
+                                                  sizeof aligned);
+    if (st == CUBLAS_STATUS_SUCCESS)
+        st = cublasLtMatmulAlgoGetHeuristic(library->handle, &p->product, &p->first, &p->second,
+                                            &p->d, &p->d, &preference, CANDIDATES, result, count);
+    if (st != CUBLAS_STATUS_SUCCESS || *count == 0)
+        return mn_fail(MN_DEVICE, "%s: cuBLASLt has no product of (%d, %d) by (%d, %d): %s", g->op,
+                       g->rows, g->depth, g->depth, g->cols, cublasLtGetStatusName(st));
+    return MN_OK;
+}
+
+/* Milliseconds a run, or a negative number where the candidate does not run. Overwrites d. */
+static float time_candidate(struct gemm_library *library, struct problem *p, const struct gemm *g,
+                            const cublasLtMatmulAlgo_t *algorithm, cudaStream_t stream)
+{
+    float ms = -1.0f;
+    if (multiply(library, p, g, algorithm, 0.0f, stream) != CUBLAS_STATUS_SUCCESS) return -1.0f;
+    cudaEventRecord(library->from, stream);
+    for (int run = 0; run < TIMED_RUNS; run++) multiply(library, p, g, algorithm, 0.0f, stream);
+    cudaEventRecord(library->to, stream);
+    if (cudaEventSynchronize(library->to) != cudaSuccess) return -1.0f;
+    if (cudaEventElapsedTime(&ms, library->from, library->to) != cudaSuccess) return -1.0f;
+    return ms / TIMED_RUNS;
+}
+
+/* The algorithm of this call: remembered, else chosen now; d may be overwritten if `timed`. */
+static mn_status choose(cublasLtMatmulAlgo_t *out, struct problem *p, const struct gemm *g,
+                        bool timed, mn_stream s)
+{
+    struct gemm_library *library = s->gemm;
+    struct shape_class shape = classify(g);
+    struct remembered *slot = slot_of(library, &shape);
+    if (slot->known && memcmp(&slot->shape, &shape, sizeof shape) == 0) {
+        *out = slot->algorithm;
+        return MN_OK;
+    }
+    cublasLtMatmulHeuristicResult_t result[CANDIDATES];
+    int count = 0, best = 0;
+    bool few = g->a_by_column || g->rows <= FEW_ROWS;
+    MN_TRY(candidates(library, p, g, few, result, &count));
+    timed = timed && !few && !s->capturing;
+    if (timed) {
+        float best_ms = -1.0f;
+        for (int i = 0; i < count; i++) {
+            float ms = time_candidate(library, p, g, &result[i].algo, s->stream);
+            if (ms > 0.0f && (best_ms < 0.0f || ms < best_ms)) best_ms = ms, best = i;
+        }
+    }
+    *out = result[best].algo;
+    if (timed || few) {
+        slot->shape = shape;
+        slot->algorithm = *out;
+        slot->known = true;
+    }
+    return MN_OK;
+}
+
+mn_status gemm_prepare(const struct gemm *g, mn_stream s)
+{
+    struct problem problem;
+    cublasLtMatmulAlgo_t algorithm;
+    MN_TRY(describe(&problem, g));
+    return choose(&algorithm, &problem, g, true, s);
+}
+
+mn_status gemm_run(const struct gemm *g, mn_stream s)
+{
+    struct problem problem;
+    cublasLtMatmulAlgo_t algorithm;
+    MN_TRY(describe(&problem, g));
+    MN_TRY(choose(&algorithm, &problem, g, g->beta == 0.0f, s));
+    cublasStatus_t st = multiply(s->gemm, &problem, g, &algorithm, g->beta, s->stream);
+    if (st == CUBLAS_STATUS_NOT_SUPPORTED || st == CUBLAS_STATUS_INVALID_VALUE) {
+        /* Remembered from a neighbour in the class, and not fit for this very shape. */
+        cublasLtMatmulHeuristicResult_t result[CANDIDATES];
+        int count = 0;
+        MN_TRY(candidates(s->gemm, &problem, g, g->a_by_column || g->rows <= FEW_ROWS, result,
+                          &count));
+        st = multiply(s->gemm, &problem, g, &result[0].algo, g->beta, s->stream);
+    }
+    return st == CUBLAS_STATUS_SUCCESS ? MN_OK : blas_failed(g->op, "cublasLtMatmul", st);
+}

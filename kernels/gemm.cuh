@@ -1,0 +1,33 @@
+/* gemm.cuh: matrix products by cuBLASLt: bf16 operands, fp32 accumulators.
+ *
+ * The candidates of a shape are timed once, on the call's own operands, and the fastest is
+ * remembered. That is the one place where a launcher waits for the device: never while a graph is
+ * being captured, never for a product of few rows, and once a class of shapes. All candidates sum
+ * over the whole depth in one block, so that the choice changes the time and not the order of the
+ * sum; few rows are left to the library's own first choice, which may split the depth and depends
+ * on the shape alone. */
+#ifndef MINUANO_KERNELS_GEMM_CUH
+#define MINUANO_KERNELS_GEMM_CUH
+
+#include "common.cuh"
+
+MN_CHECKED mn_status gemm_library_open(struct gemm_library **out);
+void gemm_library_close(struct gemm_library **library);
+
+/* d (rows, cols) = alpha · a·b + beta · d, all row-major: a (rows, depth), or (depth, rows) when
+ * a_by_column; b (depth, cols), or (cols, depth) when b_by_column. */
+struct gemm {
+    const char *op; /* for messages */
+    void *d;
+    const __nv_bfloat16 *a, *b;
+    int rows, cols, depth;
+    int64_t ldd, lda, ldb;
+    bool a_by_column = false, b_by_column = false;
+    bool d_is_f32 = false; /* else bf16 */
+    float alpha, beta = 0.0f;
+};
+MN_CHECKED mn_status gemm_run(const struct gemm *call, mn_stream s);
+/* Chooses for a call that will accumulate (beta != 0) while d may still be overwritten. */
+MN_CHECKED mn_status gemm_prepare(const struct gemm *call, mn_stream s);
+
+#endif
