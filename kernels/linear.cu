@@ -1,0 +1,186 @@
+/* linear.cu: frozen linear with LoRA, forward and backward, dense or NF4.
+ *
+ * The adapter's share is written first, and the large product accumulates onto it: y = u·Bᵀ, then
+ * y += x·Wᵀ in the epilogue, so that y is rounded once and never read by a pass of its own. The
+ * backward pass does likewise with dx = mask∘(du·A)/(1-p), then dx += dy·W. */
+#include "gemm.cuh"
+#include "lora.cuh"
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 255) / 256 * 256;
+}
+
+static size_t expanded_bytes(const struct mn_weight *weight)
+{
+    return weight->dense ? 0 : aligned((size_t)weight->out * weight->in * sizeof(__nv_bfloat16));
+}
+
+/* The weight as bf16: itself, or expanded at the start of the workspace. */
+static mn_status expand(const __nv_bfloat16 **out, const struct mn_weight *weight, void *workspace,
+                        mn_stream s)
+{
+    mn_act *room = static_cast<mn_act *>(workspace);
+    *out = bf16(weight->dense ? weight->dense : room);
+    if (weight->dense) return MN_OK;
+    return mn_cuda_nf4_dequantize(room, weight->codes, weight->absmax,
+                                  (int64_t)weight->out * weight->in, s);
+}
+
+/* --- forward
+ * --------------------------------------------------------------------------------------- */
+
+extern "C" size_t mn_cuda_linear_forward_workspace(const struct mn_linear_forward *args)
+{
+    return aligned(expanded_bytes(&args->weight) + 1); /* never nothing: the checks ask for one */
+}
+
+/* Columns begin … end-1 of y: no adapter writes them. */
+static mn_status clear_columns(const struct mn_linear_forward *args, int begin, int end,
+                               mn_stream s)
+{
+    if (begin >= end) return MN_OK;
+    cudaError_t error =
+        cudaMemset2DAsync(bf16(args->y) + begin, args->ldy * sizeof(__nv_bfloat16), 0,
+                          (size_t)(end - begin) * sizeof(__nv_bfloat16), args->rows, s->stream);
+    return error == cudaSuccess ? MN_OK
+                                : cuda_failed("linear_forward: columns without adapter", error);
+}
+
+/* u, and y = u·Bᵀ, zero where no part is. The parts stand in the order of their columns. */
+static mn_status forward_adapter(const struct mn_linear_forward *args, mn_stream s)
+{
+    const struct mn_lora *lora = &args->lora;
+    int written = 0;
+    MN_TRY(lora_project(bf16(args->u), bf16(args->x), lora, args->rows, args->weight.in, args->ldx,
+                        s));
+    for (int p = 0; p < lora->parts; p++) {
+        const struct mn_lora_part *part = &lora->part[p];
+        MN_TRY(clear_columns(args, written, part->out_begin, s));
+        struct gemm up = {.op = "linear_forward: u·Bᵀ",
+                          .d = bf16(args->y) + part->out_begin,
+                          .a = bf16(args->u) + part->rank_begin,
+                          .b = bf16(lora->b) + mn_lora_b_offset(lora, p),
+                          .rows = args->rows,
+                          .cols = part->out,
+                          .depth = part->rank,
+                          .ldd = args->ldy,
+                          .lda = lora->rank,
+                          .ldb = part->rank,
+                          .b_by_column = true,
+                          .alpha = 1.0f};
+        MN_TRY(gemm_run(&up, s));
+        written = part->out_begin + part->out;
+    }
+    return clear_columns(args, written, args->weight.out, s);
+}
+
+extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args, mn_stream s)
+{
+    MN_TRY(mn_check_linear_forward(args));
+    if (args->rows == 0) return MN_OK;
+    const __nv_bfloat16 *weight;
+    MN_TRY(expand(&weight, &args->weight, args->workspace, s));
+    struct gemm base = {.op = "linear_forward",
+                        .d = args->y,
+                        .a = bf16(args->x),
+                        .b = weight,
+                        .rows = args->rows,
+                        .cols = args->weight.out,
+                        .depth = args->weight.in,
+                        .ldd = args->ldy,
+                        .lda = args->ldx,
+                        .ldb = args->weight.in,
+                        .b_by_column = true,
+                        .alpha = 1.0f};
+    if (args->lora.parts > 0) {
+        MN_TRY(gemm_prepare(&base, s));
+        MN_TRY(forward_adapter(args, s));
+        base.beta = 1.0f;
+    }
+    return gemm_run(&base, s);
+}
+
+/* --- backward
+ * --------------------------------------------------------------------------------------- */
+
+/* Workspace: the expanded weight, du, the stretches of dA. */
+extern "C" size_t mn_cuda_linear_backward_workspace(const struct mn_linear_backward *args)
+{
+    const struct mn_lora *lora = &args->lora;
+    size_t bytes = expanded_bytes(&args->weight);
+    if (lora->parts == 0) return bytes;
+    return bytes + aligned((size_t)args->rows * lora->rank * sizeof(__nv_bfloat16)) +
+           lora_gradient_workspace(lora, args->rows, args->weight.in);
+}
+
+/* du[:, part] = scale · dy[:, part]·B, and db += dy[:, part]ᵀ·u[:, part]. */
+static mn_status backward_part(const struct mn_linear_backward *args, int p, __nv_bfloat16 *du,
+                               mn_stream s)
+{
+    const struct mn_lora *lora = &args->lora;
+    const struct mn_lora_part *part = &lora->part[p];
+    const __nv_bfloat16 *dy = bf16(args->dy) + part->out_begin;
+    struct gemm down = {.op = "linear_backward: dy·B",
+                        .d = du + part->rank_begin,
+                        .a = dy,
+                        .b = bf16(lora->b) + mn_lora_b_offset(lora, p),
+                        .rows = args->rows,
+                        .cols = part->rank,
+                        .depth = part->out,
+                        .ldd = lora->rank,
+                        .lda = args->ldy,
+                        .ldb = part->rank,
+                        .alpha = part->scale};
+    MN_TRY(gemm_run(&down, s));
+    struct gemm outer = {.op = "linear_backward: dyᵀ·u",
+                         .d = args->db + mn_lora_b_offset(lora, p),
+                         .a = dy,
+                         .b = bf16(args->u) + part->rank_begin,
+                         .rows = part->out,
+                         .cols = part->rank,
+                         .depth = args->rows,
+                         .ldd = part->rank,
+                         .lda = args->ldy,
+                         .ldb = lora->rank,
+                         .a_by_column = true,
+                         .d_is_f32 = true,
+                         .alpha = 1.0f,
+                         .beta = 1.0f};
+    return gemm_run(&outer, s);
+}
+
+extern "C" mn_status mn_cuda_linear_backward(const struct mn_linear_backward *args, mn_stream s)
+{
+    MN_TRY(mn_check_linear_backward(args));
+    if (args->rows == 0) return MN_OK;
+    const struct mn_lora *lora = &args->lora;
+    int in = args->weight.in;
+    char *room = static_cast<char *>(args->workspace) + expanded_bytes(&args->weight);
+    __nv_bfloat16 *du = reinterpret_cast<__nv_bfloat16 *>(room);
+    for (int p = 0; p < lora->parts; p++) MN_TRY(backward_part(args, p, du, s));
+    if (lora->parts > 0) {
+        room += aligned((size_t)args->rows * lora->rank * sizeof(__nv_bfloat16));
+        MN_TRY(lora_gradient(args->da, du, bf16(args->x), lora, args->rows, in, room, s));
+    }
+    if (!args->dx) return MN_OK;
+    const __nv_bfloat16 *weight;
+    MN_TRY(expand(&weight, &args->weight, args->workspace, s));
+    struct gemm base = {.op = "linear_backward",
+                        .d = args->dx,
+                        .a = bf16(args->dy),
+                        .b = weight,
+                        .rows = args->rows,
+                        .cols = in,
+                        .depth = args->weight.out,
+                        .ldd = in,
+                        .lda = args->ldy,
+                        .ldb = in,
+                        .alpha = 1.0f};
+    if (lora->parts > 0) {
+        MN_TRY(gemm_prepare(&base, s));
+        MN_TRY(lora_spread(bf16(args->dx), du, lora, args->rows, in, s));
+        base.beta = 1.0f;
+    }
+    return gemm_run(&base, s);
+}
