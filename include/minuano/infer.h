@@ -1,8 +1,11 @@
 /* infer.h: many prompts through one model: batched generation over a key/value cache, and scoring
  * of given completions.
  *
- * Prompts are token ids. Rows enter and leave the running batch as they start and finish; shared
- * prefixes are computed once. The result of an item does not depend on what else is in the batch.
+ * Prompts are token ids, at least one of their own behind a prefix. Rows enter and leave the
+ * running batch as they start and finish; shared prefixes are computed once. The result of an item
+ * does not depend on what else is in the batch. A prompt that does not fit the model's positions is
+ * an error; a generation ends there. MN_INTERRUPTED after a signal: what was reported as finished
+ * is whole.
  */
 #ifndef MINUANO_INFER_H
 #define MINUANO_INFER_H
@@ -32,10 +35,10 @@ struct mn_generation {
 struct mn_generate_options {
     int max_new_tokens;
     int eos;
-    double temperature;     /* 0: greedy */
-    uint64_t seed;          /* sampling stream of an item is its index: independent of the batch */
-    const int32_t *streams; /* (count) or other streams: those of an interrupted run's whole list;
-                               NULL: the index */
+    double temperature; /* 0: greedy */
+    uint64_t seed;
+    const int32_t *streams; /* (count) sampling stream of each item; NULL: its index. What goes on
+                               with a part of the items gives their numbers in the whole */
     int batch_sequences;    /* 0: as many as fit */
     size_t memory; /* bytes for context and cache; 0: a share of what is free (device) or 1 GiB
                       (reference) */

@@ -1,0 +1,245 @@
+/* batch.c: checked prompts, limits that fit, prefixes in the cache, ragged batches. */
+#include "batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- prompts ---------------------------------------------------------------------------------- */
+
+int mn_positions(const mn_model *model)
+{
+    const struct mn_model_config *c = &model->config;
+    return c->sliding_window > 0 && c->sliding_window < c->max_positions ? c->sliding_window
+                                                                         : c->max_positions;
+}
+
+mn_status mn_ids_check(const mn_model *model, const int32_t *ids, int count, const char *what,
+                       size_t index)
+{
+    for (int i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] >= model->config.vocab)
+            return mn_fail(MN_INVALID, "%s %zu: token %d: expected an id from 0 to %d, found %d",
+                           what, index, i, model->config.vocab - 1, ids[i]);
+    return MN_OK;
+}
+
+mn_status mn_prompt_check(const mn_model *model, const struct mn_prefix *prefixes,
+                          size_t prefix_count, const struct mn_prompt *prompt, size_t index,
+                          int more)
+{
+    if (prompt->prefix < -1 || (prompt->prefix >= 0 && (size_t)prompt->prefix >= prefix_count))
+        return mn_fail(MN_INVALID, "prompt %zu: expected one of %zu prefixes or -1, found %d",
+                       index, prefix_count, prompt->prefix);
+    if (prompt->count < 1)
+        return mn_fail(MN_INVALID, "prompt %zu: expected at least one token%s", index,
+                       prompt->prefix < 0 ? "" : " behind its prefix");
+    MN_TRY(mn_ids_check(model, prompt->ids, prompt->count, "prompt", index));
+    int prefix = prompt->prefix < 0 ? 0 : prefixes[prompt->prefix].count;
+    int64_t total = (int64_t)prefix + prompt->count + more;
+    if (total > mn_positions(model))
+        return mn_fail(MN_INVALID, "prompt %zu: %lld tokens, but the model has %d positions", index,
+                       (long long)total, mn_positions(model));
+    return MN_OK;
+}
+
+static int compare_order(const void *a, const void *b)
+{
+    const struct mn_order *x = a, *y = b;
+    if (x->prefix != y->prefix) return x->prefix < y->prefix ? -1 : 1;
+    if (x->tokens != y->tokens) return x->tokens > y->tokens ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+void mn_order_sort(struct mn_order *order, size_t count)
+{
+    if (count) qsort(order, count, sizeof *order, compare_order);
+}
+
+/* --- limits ----------------------------------------------------------------------------------- */
+
+/* A forward of more tokens than this is not faster. */
+static int useful_tokens(const mn_device *device)
+{
+    return device->kind == MN_DEVICE_CUDA ? 16384 : 2048;
+}
+
+static size_t bytes_of(const mn_model *model, const struct mn_limits *limits)
+{
+    size_t by_use[MN_MEMORY_USES] = {0}, sum = 0;
+    mn_context_plan(model->device, &model->config, &model->options, limits, by_use);
+    for (int i = 0; i < MN_MEMORY_USES; i++) sum += by_use[i];
+    return sum;
+}
+
+static mn_status memory_allowed(mn_device *device, size_t asked, size_t *out)
+{
+    size_t free_bytes, total_bytes;
+    if (asked) {
+        *out = asked;
+    } else if (device->kind == MN_DEVICE_REFERENCE) {
+        *out = (size_t)1 << 30;
+    } else {
+        MN_TRY(device->calls->memory(device, &free_bytes, &total_bytes));
+        *out = free_bytes / 10 * 9;
+    }
+    return MN_OK;
+}
+
+static int largest_lora_rank(const mn_model *model, const mn_adapter *adapter)
+{
+    int largest = 0;
+    for (int i = 0; adapter && i < model->config.layers * MN_FUSED; i++)
+        if (adapter->lora[i].rank > largest) largest = adapter->lora[i].rank;
+    return largest;
+}
+
+mn_status mn_limits_choose(const mn_model *model, const mn_adapter *adapter,
+                           const struct mn_needs *needs, struct mn_limits *out)
+{
+    enum { STEP = 4096 };
+    size_t allowed;
+    int64_t tokens = useful_tokens(model->device);
+    if (tokens > needs->tokens) tokens = needs->tokens;
+    if (tokens < needs->longest) tokens = needs->longest;
+    struct mn_limits limits = {.tokens = (int)tokens,
+                               .sequences = needs->sequences,
+                               .logit_rows = needs->logit_rows,
+                               .cache_rows = needs->cache_least,
+                               .lora_rank = largest_lora_rank(model, adapter)};
+    MN_TRY(memory_allowed(model->device, needs->memory, &allowed));
+    while (bytes_of(model, &limits) > allowed) {
+        int fewer = limits.tokens / 2 > needs->longest ? limits.tokens / 2 : needs->longest;
+        if (fewer == limits.tokens && limits.sequences == 1) break;
+        limits.tokens = fewer;
+        limits.sequences = (limits.sequences + 1) / 2;
+        if (limits.logit_rows > limits.sequences) limits.logit_rows = limits.sequences;
+    }
+    size_t least = bytes_of(model, &limits);
+    if (least > allowed && needs->memory)
+        return mn_fail(MN_NO_MEMORY, "%.3g GB are allowed, but at least %.3g GB are needed",
+                       1e-9 * (double)allowed, 1e-9 * (double)least);
+    if (needs->cache_useful > limits.cache_rows && least < allowed) {
+        struct mn_limits more = limits;
+        more.cache_rows += STEP;
+        size_t step = bytes_of(model, &more) - least;
+        int64_t extra = (int64_t)((double)(allowed - least) / (double)step * STEP);
+        limits.cache_rows += extra;
+        if (limits.cache_rows > needs->cache_useful) limits.cache_rows = needs->cache_useful;
+    }
+    if (limits.cache_rows > INT32_MAX) limits.cache_rows = INT32_MAX;
+    *out = limits;
+    return MN_OK;
+}
+
+/* --- shared prefixes in the cache ------------------------------------------------------------- */
+
+void mn_shared_open(struct mn_shared *out, mn_arena *arena, mn_context *context,
+                    const mn_adapter *adapter, const struct mn_prefix *prefixes, size_t count,
+                    struct mn_extents *cache)
+{
+    *out = (struct mn_shared){.context = context,
+                              .adapter = adapter,
+                              .prefixes = prefixes,
+                              .count = count,
+                              .start = MN_NEW(arena, int32_t, count),
+                              .users = MN_NEW(arena, size_t, count),
+                              .cache = cache};
+    for (size_t p = 0; p < count; p++) out->start[p] = -1;
+}
+
+static mn_status compute_prefix(const struct mn_shared *shared, int p, int32_t start)
+{
+    struct mn_builder builder = {0};
+    mn_builder_sequence(&builder, 0, 0);
+    mn_builder_tokens(&builder, shared->prefixes[p].ids, shared->prefixes[p].count, start);
+    struct mn_batch batch = mn_builder_batch(&builder);
+    mn_status st = mn_forward(shared->context, shared->adapter, &batch);
+    mn_builder_free(&builder);
+    return st;
+}
+
+mn_status mn_shared_need(struct mn_shared *shared, int p, bool *there)
+{
+    *there = p < 0 || shared->prefixes[p].count == 0 || shared->start[p] >= 0;
+    if (*there) return MN_OK;
+    int32_t start = mn_extents_take(shared->cache, shared->prefixes[p].count);
+    if (start < 0) return MN_OK;
+    MN_TRY(compute_prefix(shared, p, start));
+    shared->start[p] = start;
+    *there = true;
+    return MN_OK;
+}
+
+static void give_back(struct mn_shared *shared, size_t p)
+{
+    if (shared->start[p] < 0) return;
+    mn_extents_give(shared->cache, shared->start[p], shared->prefixes[p].count);
+    shared->start[p] = -1;
+}
+
+void mn_shared_done(struct mn_shared *shared, int p)
+{
+    if (p >= 0 && --shared->users[p] == 0) give_back(shared, (size_t)p);
+}
+
+void mn_shared_evict(struct mn_shared *shared)
+{
+    for (size_t p = 0; p < shared->count; p++) give_back(shared, p);
+}
+
+/* --- a ragged batch that grows ---------------------------------------------------------------- */
+
+void mn_builder_clear(struct mn_builder *b)
+{
+    b->ids.count = b->offsets.count = b->prefix_start.count = b->prefix_length.count = 0;
+    b->slot.count = b->logit_row.count = 0;
+    b->prefixed = false;
+}
+
+void mn_builder_free(struct mn_builder *b)
+{
+    free(b->ids.item);
+    free(b->offsets.item);
+    free(b->prefix_start.item);
+    free(b->prefix_length.item);
+    free(b->slot.item);
+    free(b->logit_row.item);
+    *b = (struct mn_builder){0};
+}
+
+void mn_builder_sequence(struct mn_builder *b, int32_t start, int32_t length)
+{
+    *MN_PUSH(&b->offsets) = (int32_t)b->ids.count;
+    *MN_PUSH(&b->prefix_start) = length > 0 ? start : 0;
+    *MN_PUSH(&b->prefix_length) = length;
+    b->prefixed |= length > 0;
+}
+
+void mn_builder_tokens(struct mn_builder *b, const int32_t *ids, int count, int32_t slot)
+{
+    for (int i = 0; i < count; i++) {
+        *MN_PUSH(&b->ids) = ids[i];
+        if (slot >= 0) *MN_PUSH(&b->slot) = slot + i;
+    }
+}
+
+void mn_builder_logits(struct mn_builder *b, int count)
+{
+    for (int i = count; i > 0; i--) *MN_PUSH(&b->logit_row) = (int32_t)b->ids.count - i;
+}
+
+struct mn_batch mn_builder_batch(struct mn_builder *b)
+{
+    int sequences = (int)b->offsets.count;
+    *MN_PUSH(&b->offsets) = (int32_t)b->ids.count;
+    b->offsets.count--;
+    return (struct mn_batch){.tokens = (int)b->ids.count,
+                             .sequences = sequences,
+                             .ids = b->ids.item,
+                             .offsets = b->offsets.item,
+                             .prefix_start = b->prefixed ? b->prefix_start.item : NULL,
+                             .prefix_length = b->prefixed ? b->prefix_length.item : NULL,
+                             .slot = b->slot.count ? b->slot.item : NULL,
+                             .logit_rows = (int)b->logit_row.count,
+                             .logit_row = b->logit_row.item};
+}

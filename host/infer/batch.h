@@ -1,0 +1,89 @@
+/* batch.h: what generation and scoring share: checked prompts, limits that fit the memory, shared
+ * prefixes in the cache, and a ragged batch that grows. Private to host/infer. */
+#ifndef MINUANO_INFER_BATCH_H
+#define MINUANO_INFER_BATCH_H
+
+#include "extents.h"
+#include "minuano/infer.h"
+
+/* --- prompts ---------------------------------------------------------------------------------- */
+
+/* Ids within the vocabulary, prefix within the list, at least one token of its own, and prefix +
+ * own + `more` tokens within the model's positions. The message names the prompt by its index. */
+MN_CHECKED mn_status mn_prompt_check(const mn_model *model, const struct mn_prefix *prefixes,
+                                     size_t prefix_count, const struct mn_prompt *prompt,
+                                     size_t index, int more);
+MN_CHECKED mn_status mn_ids_check(const mn_model *model, const int32_t *ids, int count,
+                                  const char *what, size_t index);
+/* Positions that a sequence may take: the model's, or its sliding window where that is shorter. */
+int mn_positions(const mn_model *model);
+
+/* The order in which items are worked on: those that share a prefix together, the longest first. */
+struct mn_order {
+    int prefix, tokens;
+    size_t index;
+};
+void mn_order_sort(struct mn_order *order, size_t count);
+
+/* --- limits ----------------------------------------------------------------------------------- */
+
+struct mn_needs {
+    int longest;          /* tokens of the longest forward that cannot be split */
+    int64_t tokens;       /* of all there is to do: more room is of no use */
+    int sequences;        /* wanted at once */
+    int logit_rows;       /* wanted at once */
+    int64_t cache_least;  /* rows without which nothing goes */
+    int64_t cache_useful; /* rows beyond which more is of no use */
+    size_t memory;        /* bytes; 0: a share of what is free (CUDA) or 1 GiB (reference) */
+};
+/* The largest limits up to these needs that fit; MN_NO_MEMORY where a memory that was asked for
+ * cannot do. */
+MN_CHECKED mn_status mn_limits_choose(const mn_model *model, const mn_adapter *adapter,
+                                      const struct mn_needs *needs, struct mn_limits *out);
+
+/* --- shared prefixes in the cache ------------------------------------------------------------- */
+
+struct mn_shared {
+    mn_context *context;
+    const mn_adapter *adapter;
+    const struct mn_prefix *prefixes;
+    size_t count;
+    int32_t *start;           /* (count) first row; -1: not in the cache */
+    size_t *users;            /* (count) items not finished yet; at 0 the rows are given back */
+    struct mn_extents *cache; /* borrowed */
+};
+/* users come from the prompts. */
+void mn_shared_open(struct mn_shared *out, mn_arena *arena, mn_context *context,
+                    const mn_adapter *adapter, const struct mn_prefix *prefixes, size_t count,
+                    struct mn_extents *cache);
+/* Puts prefix p in the cache if it is not there. *there is false where the cache has no room now.
+ */
+MN_CHECKED mn_status mn_shared_need(struct mn_shared *shared, int p, bool *there);
+/* One of its items is finished. p may be -1. */
+void mn_shared_done(struct mn_shared *shared, int p);
+/* Takes every prefix out of the cache; they are computed again where they are needed again. */
+void mn_shared_evict(struct mn_shared *shared);
+
+/* --- a ragged batch that grows ---------------------------------------------------------------- */
+
+struct mn_builder {
+    MN_LIST(int32_t) ids;
+    MN_LIST(int32_t) offsets;
+    MN_LIST(int32_t) prefix_start;
+    MN_LIST(int32_t) prefix_length;
+    MN_LIST(int32_t) slot;
+    MN_LIST(int32_t) logit_row;
+    bool prefixed; /* some sequence has a prefix */
+};
+void mn_builder_clear(struct mn_builder *builder);
+void mn_builder_free(struct mn_builder *builder);
+/* Opens a sequence behind `length` cached rows from `start` (length 0: none), ... */
+void mn_builder_sequence(struct mn_builder *builder, int32_t start, int32_t length);
+/* ... and adds tokens to it; slot: cache row of the first, -1: not kept. */
+void mn_builder_tokens(struct mn_builder *builder, const int32_t *ids, int count, int32_t slot);
+/* The logits of the last `count` tokens added are wanted. */
+void mn_builder_logits(struct mn_builder *builder, int count);
+/* Borrowed until the builder changes. */
+struct mn_batch mn_builder_batch(struct mn_builder *builder);
+
+#endif

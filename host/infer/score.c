@@ -1,0 +1,270 @@
+/* score.c: log-probabilities of given tokens, by one forward over ragged batches as large as fit.
+ */
+#include "batch.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "minuano/interrupt.h"
+#include "minuano/log.h"
+
+/* One sequence: a prompt, what follows it but for the last token, and how many of the last rows
+ * have their logits looked at. */
+struct sequence {
+    const struct mn_prompt *prompt;
+    const int32_t *tail;
+    int tail_count;
+    int rows;
+    const int32_t *targets; /* (rows, k) */
+    float *out;             /* (rows, k) */
+};
+
+struct scorer {
+    mn_model *model;
+    const mn_adapter *adapter;
+    const struct mn_score_options *options;
+    struct sequence *sequences; /* (count) */
+    size_t count;
+    int k; /* targets of a row */
+    struct mn_limits limits;
+    mn_arena *arena;
+    mn_context *context;
+    struct mn_extents cache;
+    struct mn_shared shared;
+    struct mn_builder builder;
+    struct mn_order *order;  /* (count) */
+    MN_LIST(size_t) pending; /* sequences in the builder */
+    MN_LIST(int32_t) targets;
+    MN_LIST(float) logprobs;
+    size_t finished;
+    int64_t tokens;
+    struct mn_progress progress;
+};
+
+static int tokens_of(const struct sequence *s)
+{
+    return s->prompt->count + s->tail_count;
+}
+
+static struct mn_needs needs_of(const struct scorer *s)
+{
+    enum { LOGIT_ROWS = 512, CACHED_TOKENS = 16384 };
+    struct mn_needs needs = {.memory = s->options ? s->options->memory : 0};
+    int64_t logit_rows = 0;
+    needs.sequences = s->count < 4096 ? (int)s->count : 4096;
+    for (size_t p = 0; p < s->shared.count; p++) {
+        int count = s->shared.prefixes[p].count;
+        if (count > needs.longest) needs.longest = count;
+        if (count > needs.cache_least) needs.cache_least = count;
+        needs.cache_useful += count;
+        needs.tokens += count;
+    }
+    if (needs.cache_useful > needs.cache_least + CACHED_TOKENS)
+        needs.cache_useful = needs.cache_least + CACHED_TOKENS;
+    for (size_t i = 0; i < s->count; i++) {
+        int tokens = tokens_of(&s->sequences[i]);
+        if (tokens > needs.longest) needs.longest = tokens;
+        needs.tokens += tokens;
+        logit_rows += s->sequences[i].rows;
+    }
+    needs.logit_rows = logit_rows < LOGIT_ROWS ? (int)logit_rows : LOGIT_ROWS;
+    return needs;
+}
+
+static mn_status prepare(struct scorer *s)
+{
+    struct mn_needs needs = needs_of(s);
+    MN_TRY(mn_limits_choose(s->model, s->adapter, &needs, &s->limits));
+    MN_TRY(mn_context_open(&s->context, s->model, &s->limits));
+    mn_debug("score: %d tokens a forward, %lld cache rows for prefixes", s->limits.tokens,
+             (long long)s->limits.cache_rows);
+    mn_extents_reset(&s->cache, s->limits.cache_rows);
+    mn_shared_open(&s->shared, s->arena, s->context, s->adapter, s->shared.prefixes,
+                   s->shared.count, &s->cache);
+    s->order = MN_NEW(s->arena, struct mn_order, s->count);
+    for (size_t i = 0; i < s->count; i++) {
+        int p = s->sequences[i].prompt->prefix;
+        s->order[i] =
+            (struct mn_order){.prefix = p, .tokens = tokens_of(&s->sequences[i]), .index = i};
+        if (p >= 0) s->shared.users[p]++;
+    }
+    mn_order_sort(s->order, s->count);
+    return MN_OK;
+}
+
+/* Targets first ... first + width - 1 of every pending row, into their sequences' out. */
+static mn_status take_logprobs(struct scorer *s, int first, int width)
+{
+    s->targets.count = 0;
+    for (size_t i = 0; i < s->pending.count; i++) {
+        const struct sequence *q = &s->sequences[s->pending.item[i]];
+        for (int r = 0; r < q->rows; r++)
+            for (int c = 0; c < width; c++)
+                *MN_PUSH(&s->targets) = q->targets[(int64_t)r * s->k + first + c];
+    }
+    s->logprobs.item = mn_realloc(s->logprobs.item, s->targets.count, sizeof(float));
+    MN_TRY(mn_logprobs(s->context, s->targets.item, width, s->logprobs.item));
+    const float *found = s->logprobs.item;
+    for (size_t i = 0; i < s->pending.count; i++) {
+        const struct sequence *q = &s->sequences[s->pending.item[i]];
+        for (int r = 0; r < q->rows; r++)
+            for (int c = 0; c < width; c++, found++) {
+                if (isnan(*found))
+                    return mn_fail(MN_NUMERIC, "prompt %zu: the logits are not numbers",
+                                   s->pending.item[i]);
+                q->out[(int64_t)r * s->k + first + c] = *found;
+            }
+    }
+    return MN_OK;
+}
+
+static mn_status finish(struct scorer *s, size_t item)
+{
+    mn_shared_done(&s->shared, s->sequences[item].prompt->prefix);
+    s->finished++;
+    if (s->options && s->options->finished) MN_TRY(s->options->finished(s->options->user, item));
+    return MN_OK;
+}
+
+/* Runs what was gathered. */
+static mn_status flush(struct scorer *s)
+{
+    if (s->pending.count == 0) return MN_OK;
+    MN_TRY(mn_interrupt_check());
+    struct mn_batch batch = mn_builder_batch(&s->builder);
+    MN_TRY(mn_forward(s->context, s->adapter, &batch));
+    for (int first = 0; first < s->k; first += MN_TARGETS)
+        MN_TRY(take_logprobs(s, first, s->k - first < MN_TARGETS ? s->k - first : MN_TARGETS));
+    s->tokens += batch.tokens;
+    for (size_t i = 0; i < s->pending.count; i++) MN_TRY(finish(s, s->pending.item[i]));
+    s->pending.count = 0;
+    mn_builder_clear(&s->builder);
+    if (s->options && s->options->title) {
+        double seconds = mn_seconds() - s->progress.started;
+        mn_progress_note(&s->progress, "%.0f tokens/s", (double)s->tokens / (seconds + 1e-9));
+        mn_progress_step(&s->progress, (int64_t)s->finished);
+    }
+    return MN_OK;
+}
+
+/* The cache may be full of prefixes that pending sequences use: those are run first. */
+static mn_status need_prefix(struct scorer *s, int p)
+{
+    bool there;
+    MN_TRY(mn_shared_need(&s->shared, p, &there));
+    if (there) return MN_OK;
+    MN_TRY(flush(s));
+    mn_shared_evict(&s->shared);
+    MN_TRY(mn_shared_need(&s->shared, p, &there));
+    return there ? MN_OK
+                 : mn_fail(MN_NO_MEMORY, "prefix %d: %d tokens do not fit the cache of %lld rows",
+                           p, s->shared.prefixes[p].count, (long long)s->limits.cache_rows);
+}
+
+static mn_status gather(struct scorer *s, size_t item)
+{
+    const struct sequence *q = &s->sequences[item];
+    int p = q->prompt->prefix;
+    if (q->rows == 0) return finish(s, item);
+    if ((int)s->pending.count == s->limits.sequences ||
+        (int64_t)s->builder.ids.count + tokens_of(q) > s->limits.tokens)
+        MN_TRY(flush(s));
+    MN_TRY(need_prefix(s, p));
+    int prefix = p < 0 ? 0 : s->shared.prefixes[p].count;
+    mn_builder_sequence(&s->builder, prefix ? s->shared.start[p] : 0, prefix);
+    mn_builder_tokens(&s->builder, q->prompt->ids, q->prompt->count, -1);
+    mn_builder_tokens(&s->builder, q->tail, q->tail_count, -1);
+    mn_builder_logits(&s->builder, q->rows);
+    *MN_PUSH(&s->pending) = item;
+    return MN_OK;
+}
+
+/* s->sequences are filled and checked. */
+static mn_status run(struct scorer *s)
+{
+    const char *title = s->options ? s->options->title : NULL;
+    mn_status st = MN_OK;
+    if (s->count == 0) return MN_OK;
+    MN_GO(prepare(s));
+    if (title) mn_progress_start(&s->progress, title, "items", (int64_t)s->count, 0);
+    for (size_t i = 0; i < s->count; i++) MN_GO(gather(s, s->order[i].index));
+    MN_GO(flush(s));
+    if (title) mn_progress_step(&s->progress, (int64_t)s->finished);
+    if (title) mn_progress_end(&s->progress);
+done:
+    mn_context_close(&s->context);
+    mn_builder_free(&s->builder);
+    mn_extents_free(&s->cache);
+    free(s->pending.item);
+    free(s->targets.item);
+    free(s->logprobs.item);
+    return st;
+}
+
+static mn_status check_prefixes(const struct scorer *s)
+{
+    for (size_t p = 0; p < s->shared.count; p++)
+        MN_TRY(mn_ids_check(s->model, s->shared.prefixes[p].ids, s->shared.prefixes[p].count,
+                            "prefix", p));
+    return MN_OK;
+}
+
+mn_status mn_score(mn_model *model, const mn_adapter *adapter, const struct mn_prefix *prefixes,
+                   size_t prefix_count, struct mn_completion *completions, size_t count,
+                   const struct mn_score_options *options)
+{
+    struct scorer s = {.model = model,
+                       .adapter = adapter,
+                       .options = options,
+                       .count = count,
+                       .k = 1,
+                       .shared = {.prefixes = prefixes, .count = prefix_count}};
+    mn_status st;
+    MN_GO(mn_arena_open(&s.arena));
+    MN_GO(check_prefixes(&s));
+    s.sequences = MN_NEW(s.arena, struct sequence, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct mn_completion *c = &completions[i];
+        int tail = c->count > 0 ? c->count - 1 : 0; /* the last token is a target only */
+        MN_GO(mn_prompt_check(model, prefixes, prefix_count, &c->prompt, i, tail));
+        MN_GO(mn_ids_check(model, c->ids, c->count, "completion", i));
+        s.sequences[i] = (struct sequence){.prompt = &c->prompt,
+                                           .tail = c->ids,
+                                           .tail_count = tail,
+                                           .rows = c->count,
+                                           .targets = c->ids,
+                                           .out = c->logprobs};
+    }
+    MN_GO(run(&s));
+done:
+    mn_arena_close(&s.arena);
+    return st;
+}
+
+mn_status mn_score_options_at_end(mn_model *model, const mn_adapter *adapter,
+                                  const struct mn_prefix *prefixes, size_t prefix_count,
+                                  const struct mn_prompt *prompts, size_t count,
+                                  const int32_t *options_ids, int k,
+                                  const struct mn_score_options *options, float *out)
+{
+    struct scorer s = {.model = model,
+                       .adapter = adapter,
+                       .options = options,
+                       .count = count,
+                       .k = k,
+                       .shared = {.prefixes = prefixes, .count = prefix_count}};
+    mn_status st;
+    MN_GO(mn_arena_open(&s.arena));
+    MN_GO(check_prefixes(&s));
+    MN_GO(mn_ids_check(model, options_ids, k, "options", 0));
+    s.sequences = MN_NEW(s.arena, struct sequence, count);
+    for (size_t i = 0; i < count; i++) {
+        MN_GO(mn_prompt_check(model, prefixes, prefix_count, &prompts[i], i, 0));
+        s.sequences[i] = (struct sequence){
+            .prompt = &prompts[i], .rows = 1, .targets = options_ids, .out = out + (int64_t)i * k};
+    }
+    MN_GO(run(&s));
+done:
+    mn_arena_close(&s.arena);
+    return st;
+}
