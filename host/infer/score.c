@@ -67,7 +67,7 @@ static struct mn_needs needs_of(const struct scorer *s)
         needs.tokens += tokens;
         logit_rows += s->sequences[i].rows;
     }
-    needs.logit_rows = logit_rows < LOGIT_ROWS ? (int)logit_rows : LOGIT_ROWS;
+    needs.logit_rows = logit_rows < LOGIT_ROWS ? (int)logit_rows + 1 : LOGIT_ROWS;
     return needs;
 }
 
