@@ -131,7 +131,8 @@ static mn_status read_messages(struct reader *reader, const json_t *line, const 
     int eos = mn_tokenizer_eos(reader->tokenizer);
     MN_TRY(mn_messages_read(reader->line, json_object_get(line, "messages"), where, &messages,
                             &count));
-    MN_TRY(mn_chat_tokenize(reader->tokenizer, messages, count, &reader->ids));
+    mn_status st = mn_chat_tokenize(reader->tokenizer, messages, count, &reader->ids);
+    if (st != MN_OK) return mn_fail_in(st, "%s", where);
     set_mask(reader, reader->loss_on == MN_LOSS_ON_ALL);
     if (end_inst < 0)
         return mn_fail(MN_UNSUPPORTED, "%s: the tokenizer has no piece [/INST]", where);

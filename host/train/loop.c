@@ -29,39 +29,37 @@ struct run {
 
 /* --- one step --------------------------------------------------------------------------------- */
 
-static mn_status fail_loss(const struct run *run, int64_t step, const struct micro_batch *bad,
-                           double loss)
+/* Puts the step and the examples of a micro-batch before the message of what went wrong there. */
+static mn_status fail_micro_batch(const struct run *run, mn_status st, int64_t step,
+                                  const struct micro_batch *micro)
 {
-    struct mn_text where = {0};
-    for (int64_t i = bad->begin; i < bad->end; i++)
-        mn_text_printf(&where, "%s%lld", i > bad->begin ? ", " : "",
+    struct mn_text examples = {0};
+    for (int64_t i = micro->begin; i < micro->end; i++)
+        mn_text_printf(&examples, "%s%lld", i > micro->begin ? ", " : "",
                        (long long)run->packing.order[i]);
-    mn_status st =
-        bad->end > bad->begin
-            ? mn_fail(MN_NUMERIC, "step %lld: the loss is %g in the micro-batch of examples %s",
-                      (long long)step + 1, loss, where.data)
-            : mn_fail(MN_NUMERIC, "step %lld: the loss is %g, from another rank",
-                      (long long)step + 1, loss);
-    mn_text_free(&where);
+    st =
+        mn_fail_in(st, "step %lld, micro-batch of examples %s", (long long)step + 1, examples.data);
+    mn_text_free(&examples);
     return st;
 }
 
 /* Adds this rank's share of the gradient and of the loss. */
 static mn_status run_micro_batches(struct run *run, int64_t step, const struct step_plan *plan,
-                                   double *loss_sum, struct micro_batch *bad)
+                                   double *loss_sum)
 {
     int64_t first = run->ranks->rank * run->settings->accumulation;
     for (int64_t g = first; g < first + run->settings->accumulation && g < plan->micro_batches;
          g++) {
         struct micro_batch micro;
-        double sum;
+        double sum = 0;
         packing_micro_batch(&run->packing, plan, step, g, &micro);
         struct mn_loss loss = {.targets = micro.targets,
                                .scale = 1.0 / (double)plan->loss_tokens,
                                .dropout_seed = (uint64_t)run->settings->seed,
                                .first_row = micro.first_row};
-        MN_TRY(mn_loss_backward(run->context, run->adapter, &micro.batch, &loss, &sum));
-        if (!isfinite(sum) && bad->end == 0) *bad = micro;
+        mn_status st = mn_loss_backward(run->context, run->adapter, &micro.batch, &loss, &sum);
+        if (st == MN_OK && !isfinite(sum)) st = mn_fail(MN_NUMERIC, "the loss is %g", sum);
+        if (st != MN_OK) return fail_micro_batch(run, st, step, &micro);
         *loss_sum += sum;
     }
     return MN_OK;
@@ -74,17 +72,15 @@ static mn_status run_step(struct run *run, int64_t step, struct step_record *rec
     const struct mn_train_settings *settings = run->settings;
     mn_device *device = run->model->device;
     mn_adapter *adapter = run->adapter;
-    struct micro_batch bad = {0};
     struct step_plan plan;
     double started = mn_seconds(), shared[2] = {0}, norm;
     packing_step(&run->packing, step, &plan);
     MN_TRY(device->calls->fill(device, adapter->gradient, 0,
                                (size_t)adapter->count * sizeof *adapter->gradient));
-    MN_TRY(run_micro_batches(run, step, &plan, &shared[0], &bad));
+    MN_TRY(run_micro_batches(run, step, &plan, &shared[0]));
     shared[1] = mn_interrupt_check() != MN_OK;
     MN_TRY(mn_ranks_sum_f64(run->ranks, shared, 2));
     double loss = shared[0] / (double)plan.loss_tokens;
-    if (!isfinite(loss)) return fail_loss(run, step, &bad, loss);
     MN_TRY(mn_ranks_sum_device(run->ranks, device, adapter->gradient, adapter->count));
     double lr =
         settings->learning_rate *
