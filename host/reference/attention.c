@@ -6,20 +6,52 @@
  * block of queries are held whole (BLOCK × keys), softmax sums are fp64. */
 #include "reference.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
 enum { BLOCK = 64 };
 
-/* c (rows, cols) = alpha · a·b + beta · c; transposes are of the operands as they lie. */
-static void product(float *c, int64_t ldc, const float *a, int64_t lda, CBLAS_TRANSPOSE ta,
-                    const float *b, int64_t ldb, CBLAS_TRANSPOSE tb, int rows, int cols, int inner,
-                    float alpha, float beta)
+/* A matrix as it lies: element (i, j) at i · row + j · col. */
+struct matrix {
+    const float *at;
+    int64_t row, col;
+};
+
+static struct matrix plain(const float *at, int64_t ld)
+{
+    return (struct matrix){at, ld, 1};
+}
+
+static struct matrix transposed(const float *at, int64_t ld)
+{
+    return (struct matrix){at, 1, ld};
+}
+
+/* c (rows, cols) = alpha · a·b + beta · c. room is the GEMM's scratch. */
+static void product(float *c, int64_t ldc, struct matrix a, struct matrix b, int rows, int cols,
+                    int inner, float alpha, float beta, void *room)
 {
     if (rows == 0 || cols == 0 || inner == 0) return;
-    cblas_sgemm(CblasRowMajor, ta, tb, rows, cols, inner, alpha, a, (int)lda, b, (int)ldb, beta, c,
-                (int)ldc);
+    struct mn_ref_gemm gemm = {.c = c,
+                               .a = a.at,
+                               .b = b.at,
+                               .rows = rows,
+                               .cols = cols,
+                               .inner = inner,
+                               .ldc = ldc,
+                               .a_row = a.row,
+                               .a_col = a.col,
+                               .b_row = b.row,
+                               .b_col = b.col,
+                               .alpha = alpha,
+                               .beta = beta};
+    mn_ref_gemm_alone(&gemm, room);
+}
+
+/* What lies in an item's scratch behind the GEMM's. */
+static float *behind_gemm(void *scratch)
+{
+    return (float *)((char *)scratch + mn_ref_gemm_scratch());
 }
 
 /* Scores become probabilities; returns the log of their sum. */
@@ -56,26 +88,27 @@ struct keys {
     const float *prefix_k, *prefix_v, *own_k, *own_v;
     int prefix, own;
     int64_t ld_prefix, ld_own;
+    void *room; /* the GEMM's scratch */
 };
 
 /* Scores (rows, prefix + own) of queries q. */
 static void score(float *scores, int64_t ld, const float *q, int64_t ldq, const struct keys *keys,
                   int rows, const struct mn_attention_shape *shape)
 {
-    product(scores, ld, q, ldq, CblasNoTrans, keys->prefix_k, keys->ld_prefix, CblasTrans, rows,
-            keys->prefix, shape->head_dim, shape->scale, 0);
-    product(scores + keys->prefix, ld, q, ldq, CblasNoTrans, keys->own_k, keys->ld_own, CblasTrans,
-            rows, keys->own, shape->head_dim, shape->scale, 0);
+    product(scores, ld, plain(q, ldq), transposed(keys->prefix_k, keys->ld_prefix), rows,
+            keys->prefix, shape->head_dim, shape->scale, 0, keys->room);
+    product(scores + keys->prefix, ld, plain(q, ldq), transposed(keys->own_k, keys->ld_own), rows,
+            keys->own, shape->head_dim, shape->scale, 0, keys->room);
 }
 
 /* out (rows, head_dim) = probabilities · values. */
 static void blend(float *out, int64_t ldo, const float *scores, int64_t ld, const struct keys *keys,
                   int rows, int head_dim)
 {
-    product(out, ldo, scores, ld, CblasNoTrans, keys->prefix_v, keys->ld_prefix, CblasNoTrans, rows,
-            head_dim, keys->prefix, 1, 0);
-    product(out, ldo, scores + keys->prefix, ld, CblasNoTrans, keys->own_v, keys->ld_own,
-            CblasNoTrans, rows, head_dim, keys->own, 1, keys->prefix ? 1 : 0);
+    product(out, ldo, plain(scores, ld), plain(keys->prefix_v, keys->ld_prefix), rows, head_dim,
+            keys->prefix, 1, 0, keys->room);
+    product(out, ldo, plain(scores + keys->prefix, ld), plain(keys->own_v, keys->ld_own), rows,
+            head_dim, keys->own, 1, keys->prefix ? 1 : 0, keys->room);
 }
 
 /* One block of queries of one query head; keys->own ends with the block's last row. */
@@ -117,7 +150,8 @@ static void forward_item(const void *job, int64_t item, void *scratch)
                         .own_v = own + kv_width,
                         .own = (int)first + rows,
                         .ld_prefix = kv_width,
-                        .ld_own = width};
+                        .ld_own = width,
+                        .room = scratch};
     if (segments->prefix_start && segments->prefix_length[sequence] > 0) {
         int64_t at = segments->prefix_start[sequence] * kv_width + column;
         keys.prefix = segments->prefix_length[sequence];
@@ -125,7 +159,7 @@ static void forward_item(const void *job, int64_t item, void *scratch)
         keys.prefix_v = cf32(args->cache_v) + at;
     }
     for (int h = kv * group; h < (kv + 1) * group; h++)
-        forward_block(args, &keys, begin + first, rows, h, scratch);
+        forward_block(args, &keys, begin + first, rows, h, behind_gemm(scratch));
 }
 
 mn_status mn_ref_attention_forward(const struct mn_attention_forward *args, mn_stream s)
@@ -136,7 +170,7 @@ mn_status mn_ref_attention_forward(const struct mn_attention_forward *args, mn_s
     int64_t blocks = (segments->max_length + BLOCK - 1) / BLOCK;
     size_t keys = (size_t)segments->max_prefix + (size_t)segments->max_length;
     mn_ref_parallel(s, forward_item, args, segments->sequences * args->shape.kv_heads * blocks,
-                    keys * BLOCK * sizeof(float));
+                    mn_ref_gemm_scratch() + keys * BLOCK * sizeof(float));
     return MN_OK;
 }
 
@@ -175,7 +209,7 @@ static void score_gradient(float *p, float *dp, const struct mn_attention_backwa
 
 /* One block of queries of one query head: writes dq, adds to dk and dv of the sequence. */
 static void backward_block(const struct mn_attention_backward *args, int64_t begin, int first,
-                           int rows, int head, float *p, float *dp)
+                           int rows, int head, float *p, float *dp, void *room)
 {
     const struct mn_attention_shape *shape = &args->shape;
     int dim = shape->head_dim, own = first + rows;
@@ -187,17 +221,17 @@ static void backward_block(const struct mn_attention_backward *args, int64_t beg
     const float *qkv = cf32(args->qkv);
     const float *dout = cf32(args->dout) + row * out_width + (int64_t)head * dim;
     float *dqkv = f32(args->dqkv);
-    product(p, own, qkv + q_at, width, CblasNoTrans, qkv + k_at, width, CblasTrans, rows, own, dim,
-            shape->scale, 0);
-    product(dp, own, dout, out_width, CblasNoTrans, qkv + v_at, width, CblasTrans, rows, own, dim,
-            1, 0);
+    product(p, own, plain(qkv + q_at, width), transposed(qkv + k_at, width), rows, own, dim,
+            shape->scale, 0, room);
+    product(dp, own, plain(dout, out_width), transposed(qkv + v_at, width), rows, own, dim, 1, 0,
+            room);
     score_gradient(p, dp, args, row, rows, own, head);
-    product(dqkv + v_at, width, p, own, CblasTrans, dout, out_width, CblasNoTrans, own, dim, rows,
-            1, 1);
-    product(dqkv + k_at, width, dp, own, CblasTrans, qkv + q_at, width, CblasNoTrans, own, dim,
-            rows, 1, 1);
-    product(dqkv + q_at, width, dp, own, CblasNoTrans, qkv + k_at, width, CblasNoTrans, rows, dim,
-            own, 1, 0);
+    product(dqkv + v_at, width, transposed(p, own), plain(dout, out_width), own, dim, rows, 1, 1,
+            room);
+    product(dqkv + k_at, width, transposed(dp, own), plain(qkv + q_at, width), own, dim, rows, 1, 1,
+            room);
+    product(dqkv + q_at, width, plain(dp, own), plain(qkv + k_at, width), rows, dim, own, 1, 0,
+            room);
 }
 
 static void backward_item(const void *job, int64_t item, void *scratch)
@@ -213,11 +247,11 @@ static void backward_item(const void *job, int64_t item, void *scratch)
         memset(dk, 0, (size_t)dim * sizeof *dk);
         memset(dk + (int64_t)shape->kv_heads * dim, 0, (size_t)dim * sizeof *dk);
     }
-    float *p = scratch, *dp = p + (int64_t)BLOCK * length;
+    float *p = behind_gemm(scratch), *dp = p + (int64_t)BLOCK * length;
     for (int first = 0; first < length; first += BLOCK) {
         int rows = length - first < BLOCK ? length - first : BLOCK;
         for (int h = kv * group; h < (kv + 1) * group; h++)
-            backward_block(args, begin, first, rows, h, p, dp);
+            backward_block(args, begin, first, rows, h, p, dp, scratch);
     }
 }
 
@@ -229,7 +263,8 @@ mn_status mn_ref_attention_backward(const struct mn_attention_backward *args, mn
     if (segments->prefix_start)
         return mn_fail(MN_INVALID, "attention_backward: prefix_start: expected none, found one");
     mn_ref_parallel(s, backward_item, args, (int64_t)segments->sequences * args->shape.kv_heads,
-                    2 * sizeof(float) * BLOCK * (size_t)segments->max_length);
+                    mn_ref_gemm_scratch() +
+                        2 * sizeof(float) * BLOCK * (size_t)segments->max_length);
     return MN_OK;
 }
 
@@ -271,14 +306,15 @@ static void decode_item(const void *job, int64_t item, void *scratch)
                         .own_v = cf32(args->cache_v) + own,
                         .own = args->length[r],
                         .ld_prefix = kv_width,
-                        .ld_own = kv_width};
+                        .ld_own = kv_width,
+                        .room = scratch};
     if (args->prefix_start && args->prefix_length[r] > 0) {
         int64_t prefix = args->prefix_start[r] * kv_width + kv * dim;
         keys.prefix = args->prefix_length[r];
         keys.prefix_k = cf32(args->cache_k) + prefix;
         keys.prefix_v = cf32(args->cache_v) + prefix;
     }
-    float *scores = scratch;
+    float *scores = behind_gemm(scratch);
     int count = keys.prefix + keys.own;
     score(scores, count, cf32(args->qkv) + r * row_width(shape) + query, dim, &keys, group, shape);
     for (int h = 0; h < group; h++) (void)softmax(scores + (int64_t)h * count, count);
@@ -290,6 +326,7 @@ mn_status mn_ref_attention_decode(const struct mn_attention_decode *args, mn_str
     MN_TRY(mn_check_attention_decode(args));
     int group = args->shape.heads / args->shape.kv_heads;
     mn_ref_parallel(s, decode_item, args, (int64_t)args->rows * args->shape.kv_heads,
-                    (size_t)group * (size_t)args->max_length * sizeof(float));
+                    mn_ref_gemm_scratch() +
+                        (size_t)group * (size_t)args->max_length * sizeof(float));
     return MN_OK;
 }

@@ -1,7 +1,6 @@
 /* device.c: the reference device: host memory, threads, ops that run as they are called. */
 #include "reference.h"
 
-#include <cblas.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "minuano/arena.h"
 
 enum { ALIGNMENT = 256, MARKS = 16, MOST_THREADS = 64 };
@@ -168,15 +168,14 @@ mn_status mn_reference_device_open(mn_device **out, int threads)
     }
     mn_stream stream;
     MN_TRY(mn_ref_stream_open(&stream, threads));
-    openblas_set_num_threads(1); /* a call of it is one item of ours */
     struct reference *reference = mn_realloc(NULL, 1, sizeof *reference);
     *reference = (struct reference){.device = {.kind = MN_DEVICE_REFERENCE,
                                                .act_bytes = sizeof(float),
                                                .stream = stream,
                                                .ops = &mn_ref_ops,
                                                .calls = &calls}};
-    snprintf(reference->device.name, sizeof reference->device.name,
-             "reference, OpenBLAS, %d thread%s", threads, threads == 1 ? "" : "s");
+    snprintf(reference->device.name, sizeof reference->device.name, "reference, %s, %d thread%s",
+             mn_ref_kernel()->vectors, threads, threads == 1 ? "" : "s");
     *out = &reference->device;
     return MN_OK;
 }

@@ -1,87 +1,100 @@
-/* gemm.c: the reference's matrix products, on OpenBLAS's single-threaded sgemm and our own threads.
+/* gemm.c: the reference's matrix products.
  *
  * minuano promises that a result does not depend on the batch it was computed in, to the last bit.
- * OpenBLAS alone does not keep that promise: it picks another kernel for few rows (a vector product
- * for one, a small-matrix path below a volume), and the kernels' sums differ in the last bits. So
- * the rows are cut into panels of a fixed height, the last one padded with zeros: every call for a
- * weight has one shape, whatever the batch, and thus takes one path. The height is a multiple of
- * the register tile of every sgemm kernel of OpenBLAS (4, 8, 16), so each row of a panel goes
- * through the same instructions. test_linear_forward_row_does_not_depend_on_batch checks it. */
+ * A BLAS does not promise that: OpenBLAS 0.3.21 gives a row other last bits for odd row counts on
+ * its SSE3 path, and for counts that are no multiple of 12 on its Haswell path; and where it does
+ * not know a processor it computes at SSE3 speed. So the products are our own: an element is Σ over
+ * slices of INNER of the running sum over k, whatever its place, its neighbours or the thread.
+ * test_linear_forward_row_does_not_depend_on_batch checks it; CBLAS is the oracle in test_gemm. */
 #include "reference.h"
 
-#include <cblas.h>
-#include <string.h>
+#include "kernel.h"
 
 enum {
-    PANEL = 64, /* rows a call: below, packing the weights shows; above, a lone row costs more */
-    BLOCK = 256 /* columns a call: enough items for the threads even when there is one panel */
+    ROWS = 192,  /* an item: a multiple of every tile's height */
+    COLS = 256,  /* likewise of every tile's width */
+    INNER = 512, /* a slice of both operands stays in the second-level cache */
+    SCRATCH_FLOATS = (ROWS + COLS) * INNER + MN_REF_TILE
 };
+
+size_t mn_ref_gemm_scratch(void)
+{
+    return SCRATCH_FLOATS * sizeof(float);
+}
 
 static int at_most(int64_t left, int most)
 {
     return left < most ? (int)left : most;
 }
 
-static void multiply(const struct mn_ref_matmul *m, float *c, int64_t ldc, const float *a,
-                     int64_t lda, const float *b, int cols)
+/* to (strips, inner, width): strips of `width` lines of x, zero beyond the last of `count`. */
+static void pack(float *to, const float *x, int64_t line, int64_t step, int count, int inner,
+                 int width)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, m->b_by_column ? CblasTrans : CblasNoTrans, PANEL,
-                cols, m->inner, m->alpha, a, (int)lda, b, (int)m->ldb, m->beta, c, (int)ldc);
-}
-
-static void copy_rows(float *to, int64_t ldto, const float *from, int64_t ldfrom, int rows,
-                      int cols)
-{
-    for (int r = 0; r < rows; r++)
-        memcpy(to + r * ldto, from + r * ldfrom, (size_t)cols * sizeof *to);
-}
-
-/* One panel of rows by one block of columns. */
-static void matmul_item(const void *job, int64_t item, void *scratch)
-{
-    const struct mn_ref_matmul *m = job;
-    int64_t blocks = (m->cols + BLOCK - 1) / BLOCK;
-    int64_t row = item / blocks * PANEL, col = item % blocks * BLOCK;
-    int rows = at_most(m->rows - row, PANEL), cols = at_most(m->cols - col, BLOCK);
-    const float *a = m->a + row * m->lda, *b = m->b + (m->b_by_column ? col * m->ldb : col);
-    float *c = m->c + row * m->ldc + col;
-    if (rows == PANEL) {
-        multiply(m, c, m->ldc, a, m->lda, b, cols);
-        return;
+    for (int first = 0; first < count; first += width) {
+        int lines = at_most(count - first, width);
+        const float *from = x + first * line;
+        for (int k = 0; k < inner; k++, to += width) {
+            for (int i = 0; i < lines; i++) to[i] = from[i * line + k * step];
+            for (int i = lines; i < width; i++) to[i] = 0;
+        }
     }
-    float *padded_a = scratch, *padded_c = padded_a + (int64_t)PANEL * m->inner;
-    memset(padded_a + (int64_t)rows * m->inner, 0,
-           (size_t)(PANEL - rows) * (size_t)m->inner * sizeof *padded_a);
-    memset(padded_c, 0, sizeof *padded_c * PANEL * BLOCK);
-    copy_rows(padded_a, m->inner, a, m->lda, rows, m->inner);
-    if (m->beta != 0) copy_rows(padded_c, BLOCK, c, m->ldc, rows, cols);
-    multiply(m, padded_c, BLOCK, padded_a, m->inner, b, cols);
-    copy_rows(c, m->ldc, padded_c, BLOCK, rows, cols);
 }
 
-void mn_ref_matmul(const struct mn_ref_matmul *args, mn_stream s)
+/* One slice's tile into its place in c. The first slice takes beta, the others add. */
+static void put(float *c, int64_t ldc, const float *tile, int ld, int rows, int cols, float alpha,
+                float beta)
 {
-    int64_t panels = (args->rows + PANEL - 1) / PANEL, blocks = (args->cols + BLOCK - 1) / BLOCK;
-    size_t scratch =
-        args->rows % PANEL ? sizeof(float) * PANEL * ((size_t)args->inner + (size_t)BLOCK) : 0;
-    mn_ref_parallel(s, matmul_item, args, panels * blocks, scratch);
+    for (int r = 0; r < rows; r++, c += ldc, tile += ld) {
+        if (beta == 0) /* c may hold NaN */
+            for (int i = 0; i < cols; i++) c[i] = alpha * tile[i];
+        else
+            for (int i = 0; i < cols; i++) c[i] = beta * c[i] + alpha * tile[i];
+    }
 }
 
-/* The longer side is cut into blocks. */
-static void outer_item(const void *job, int64_t item, void *scratch)
+/* At most ROWS by COLS of the product. */
+static void block(const struct mn_ref_gemm *g, int row, int col, float *scratch)
 {
-    (void)scratch;
-    const struct mn_ref_outer *m = job;
-    bool by_row = m->rows > m->cols;
-    int64_t row = by_row ? item * BLOCK : 0, col = by_row ? 0 : item * BLOCK;
-    int rows = by_row ? at_most(m->rows - row, BLOCK) : m->rows;
-    int cols = by_row ? m->cols : at_most(m->cols - col, BLOCK);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, rows, cols, m->inner, 1.0f, m->a + row,
-                (int)m->lda, m->b + col, (int)m->ldb, 1.0f, m->c + row * m->ldc + col, (int)m->ldc);
+    const struct mn_ref_kernel *kernel = mn_ref_kernel();
+    int rows = at_most(g->rows - row, ROWS), cols = at_most(g->cols - col, COLS);
+    float *a = scratch, *b = a + ROWS * INNER, *tile = b + COLS * INNER;
+    for (int k = 0; k < g->inner; k += INNER) {
+        int inner = at_most(g->inner - k, INNER);
+        pack(a, g->a + row * g->a_row + k * g->a_col, g->a_row, g->a_col, rows, inner,
+             kernel->rows);
+        pack(b, g->b + k * g->b_row + col * g->b_col, g->b_col, g->b_row, cols, inner,
+             kernel->cols);
+        for (int j = 0; j < cols; j += kernel->cols)
+            for (int i = 0; i < rows; i += kernel->rows) {
+                kernel->tile(tile, a + i * inner, b + j * inner, inner);
+                put(g->c + (row + i) * g->ldc + col + j, g->ldc, tile, kernel->cols,
+                    at_most(rows - i, kernel->rows), at_most(cols - j, kernel->cols), g->alpha,
+                    k == 0 ? g->beta : 1.0f);
+            }
+    }
 }
 
-void mn_ref_outer(const struct mn_ref_outer *args, mn_stream s)
+static int blocks(int count, int size)
 {
-    int longer = args->rows > args->cols ? args->rows : args->cols;
-    mn_ref_parallel(s, outer_item, args, (longer + BLOCK - 1) / BLOCK, 0);
+    return (int)(((int64_t)count + size - 1) / size);
+}
+
+static void item(const void *job, int64_t number, void *scratch)
+{
+    const struct mn_ref_gemm *g = job;
+    int across = blocks(g->cols, COLS);
+    block(g, (int)(number / across) * ROWS, (int)(number % across) * COLS, scratch);
+}
+
+void mn_ref_gemm(const struct mn_ref_gemm *args, mn_stream s)
+{
+    mn_ref_parallel(s, item, args, (int64_t)blocks(args->rows, ROWS) * blocks(args->cols, COLS),
+                    mn_ref_gemm_scratch());
+}
+
+void mn_ref_gemm_alone(const struct mn_ref_gemm *args, void *scratch)
+{
+    int64_t count = (int64_t)blocks(args->rows, ROWS) * blocks(args->cols, COLS);
+    for (int64_t i = 0; i < count; i++) item(args, i, scratch);
 }

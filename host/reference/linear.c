@@ -92,31 +92,33 @@ static void add_part(const struct mn_linear_forward *args, int p, float *masked,
         ldx = in;
     }
     float *u = f32(args->u) + part->rank_begin;
-    struct mn_ref_matmul down = {.c = u,
-                                 .a = x,
-                                 .b = cf32(lora->a) + (int64_t)part->rank_begin * in,
-                                 .rows = args->rows,
-                                 .cols = part->rank,
-                                 .inner = in,
-                                 .ldc = lora->rank,
-                                 .lda = ldx,
-                                 .ldb = in,
-                                 .b_by_column = true,
-                                 .alpha = part->scale};
-    mn_ref_matmul(&down, s);
-    struct mn_ref_matmul up = {.c = f32(args->y) + part->out_begin,
-                               .a = u,
-                               .b = cf32(lora->b) + mn_lora_b_offset(lora, p),
+    struct mn_ref_gemm down = {.c = u,
+                               .a = x,
+                               .b = cf32(lora->a) + (int64_t)part->rank_begin * in,
                                .rows = args->rows,
-                               .cols = part->out,
-                               .inner = part->rank,
-                               .ldc = args->ldy,
-                               .lda = lora->rank,
-                               .ldb = part->rank,
-                               .b_by_column = true,
-                               .alpha = 1.0f,
-                               .beta = 1.0f};
-    mn_ref_matmul(&up, s);
+                               .cols = part->rank,
+                               .inner = in,
+                               .ldc = lora->rank,
+                               .a_row = ldx,
+                               .a_col = 1,
+                               .b_row = 1,
+                               .b_col = in,
+                               .alpha = part->scale};
+    mn_ref_gemm(&down, s);
+    struct mn_ref_gemm up = {.c = f32(args->y) + part->out_begin,
+                             .a = u,
+                             .b = cf32(lora->b) + mn_lora_b_offset(lora, p),
+                             .rows = args->rows,
+                             .cols = part->out,
+                             .inner = part->rank,
+                             .ldc = args->ldy,
+                             .a_row = lora->rank,
+                             .a_col = 1,
+                             .b_row = 1,
+                             .b_col = part->rank,
+                             .alpha = 1.0f,
+                             .beta = 1.0f};
+    mn_ref_gemm(&up, s);
 }
 
 mn_status mn_ref_linear_forward(const struct mn_linear_forward *args, mn_stream s)
@@ -125,18 +127,19 @@ mn_status mn_ref_linear_forward(const struct mn_linear_forward *args, mn_stream 
     if (args->rows == 0) return MN_OK;
     const float *weight;
     MN_TRY(expand(&weight, &args->weight, args->workspace, s));
-    struct mn_ref_matmul base = {.c = f32(args->y),
-                                 .a = cf32(args->x),
-                                 .b = weight,
-                                 .rows = args->rows,
-                                 .cols = args->weight.out,
-                                 .inner = args->weight.in,
-                                 .ldc = args->ldy,
-                                 .lda = args->ldx,
-                                 .ldb = args->weight.in,
-                                 .b_by_column = true,
-                                 .alpha = 1.0f};
-    mn_ref_matmul(&base, s);
+    struct mn_ref_gemm base = {.c = f32(args->y),
+                               .a = cf32(args->x),
+                               .b = weight,
+                               .rows = args->rows,
+                               .cols = args->weight.out,
+                               .inner = args->weight.in,
+                               .ldc = args->ldy,
+                               .a_row = args->ldx,
+                               .a_col = 1,
+                               .b_row = 1,
+                               .b_col = args->weight.in,
+                               .alpha = 1.0f};
+    mn_ref_gemm(&base, s);
     float *masked = (float *)((char *)args->workspace + expanded_bytes(&args->weight));
     for (int p = 0; p < args->lora.parts; p++) add_part(args, p, masked, s);
     return MN_OK;
@@ -159,17 +162,19 @@ static void lora_inner_gradient(const struct mn_linear_backward *args, int p, fl
 {
     const struct mn_lora *lora = &args->lora;
     const struct mn_lora_part *part = &lora->part[p];
-    struct mn_ref_matmul down = {.c = g + part->rank_begin,
-                                 .a = cf32(args->dy) + part->out_begin,
-                                 .b = cf32(lora->b) + mn_lora_b_offset(lora, p),
-                                 .rows = args->rows,
-                                 .cols = part->rank,
-                                 .inner = part->out,
-                                 .ldc = lora->rank,
-                                 .lda = args->ldy,
-                                 .ldb = part->rank,
-                                 .alpha = part->scale};
-    mn_ref_matmul(&down, s);
+    struct mn_ref_gemm down = {.c = g + part->rank_begin,
+                               .a = cf32(args->dy) + part->out_begin,
+                               .b = cf32(lora->b) + mn_lora_b_offset(lora, p),
+                               .rows = args->rows,
+                               .cols = part->rank,
+                               .inner = part->out,
+                               .ldc = lora->rank,
+                               .a_row = args->ldy,
+                               .a_col = 1,
+                               .b_row = part->rank,
+                               .b_col = 1,
+                               .alpha = part->scale};
+    mn_ref_gemm(&down, s);
 }
 
 /* da += gᵀ·masked x, db += dyᵀ·u. */
@@ -185,26 +190,34 @@ static void lora_weight_gradients(const struct mn_linear_backward *args, int p, 
         mask_rows(&mask, args->rows, s);
         x = masked;
     }
-    struct mn_ref_outer da = {.c = args->da + (int64_t)part->rank_begin * in,
-                              .a = g + part->rank_begin,
-                              .b = x,
-                              .rows = part->rank,
-                              .cols = in,
-                              .inner = args->rows,
-                              .ldc = in,
-                              .lda = lora->rank,
-                              .ldb = in};
-    mn_ref_outer(&da, s);
-    struct mn_ref_outer db = {.c = args->db + mn_lora_b_offset(lora, p),
-                              .a = cf32(args->dy) + part->out_begin,
-                              .b = cf32(args->u) + part->rank_begin,
-                              .rows = part->out,
-                              .cols = part->rank,
-                              .inner = args->rows,
-                              .ldc = part->rank,
-                              .lda = args->ldy,
-                              .ldb = lora->rank};
-    mn_ref_outer(&db, s);
+    struct mn_ref_gemm da = {.c = args->da + (int64_t)part->rank_begin * in,
+                             .a = g + part->rank_begin,
+                             .b = x,
+                             .rows = part->rank,
+                             .cols = in,
+                             .inner = args->rows,
+                             .ldc = in,
+                             .a_row = 1,
+                             .a_col = lora->rank,
+                             .b_row = in,
+                             .b_col = 1,
+                             .alpha = 1.0f,
+                             .beta = 1.0f};
+    mn_ref_gemm(&da, s);
+    struct mn_ref_gemm db = {.c = args->db + mn_lora_b_offset(lora, p),
+                             .a = cf32(args->dy) + part->out_begin,
+                             .b = cf32(args->u) + part->rank_begin,
+                             .rows = part->out,
+                             .cols = part->rank,
+                             .inner = args->rows,
+                             .ldc = part->rank,
+                             .a_row = 1,
+                             .a_col = args->ldy,
+                             .b_row = lora->rank,
+                             .b_col = 1,
+                             .alpha = 1.0f,
+                             .beta = 1.0f};
+    mn_ref_gemm(&db, s);
 }
 
 /* dx += mask∘(g·A)/(1-p). */
@@ -215,18 +228,20 @@ static void lora_input_gradient(const struct mn_linear_backward *args, int p, co
     const struct mn_lora_part *part = &lora->part[p];
     int in = args->weight.in;
     bool drop = lora->dropout > 0;
-    struct mn_ref_matmul up = {.c = drop ? masked : f32(args->dx),
-                               .a = g + part->rank_begin,
-                               .b = cf32(lora->a) + (int64_t)part->rank_begin * in,
-                               .rows = args->rows,
-                               .cols = in,
-                               .inner = part->rank,
-                               .ldc = in,
-                               .lda = lora->rank,
-                               .ldb = in,
-                               .alpha = 1.0f,
-                               .beta = drop ? 0.0f : 1.0f};
-    mn_ref_matmul(&up, s);
+    struct mn_ref_gemm up = {.c = drop ? masked : f32(args->dx),
+                             .a = g + part->rank_begin,
+                             .b = cf32(lora->a) + (int64_t)part->rank_begin * in,
+                             .rows = args->rows,
+                             .cols = in,
+                             .inner = part->rank,
+                             .ldc = in,
+                             .a_row = lora->rank,
+                             .a_col = 1,
+                             .b_row = in,
+                             .b_col = 1,
+                             .alpha = 1.0f,
+                             .beta = drop ? 0.0f : 1.0f};
+    mn_ref_gemm(&up, s);
     if (!drop) return;
     struct mask mask = {f32(args->dx), NULL, masked, lora, part->module, in, in};
     mask_rows(&mask, args->rows, s);
@@ -241,17 +256,19 @@ mn_status mn_ref_linear_backward(const struct mn_linear_backward *args, mn_strea
     if (args->dx) {
         const float *weight;
         MN_TRY(expand(&weight, &args->weight, args->workspace, s));
-        struct mn_ref_matmul base = {.c = f32(args->dx),
-                                     .a = cf32(args->dy),
-                                     .b = weight,
-                                     .rows = args->rows,
-                                     .cols = args->weight.in,
-                                     .inner = args->weight.out,
-                                     .ldc = args->weight.in,
-                                     .lda = args->ldy,
-                                     .ldb = args->weight.in,
-                                     .alpha = 1.0f};
-        mn_ref_matmul(&base, s);
+        struct mn_ref_gemm base = {.c = f32(args->dx),
+                                   .a = cf32(args->dy),
+                                   .b = weight,
+                                   .rows = args->rows,
+                                   .cols = args->weight.in,
+                                   .inner = args->weight.out,
+                                   .ldc = args->weight.in,
+                                   .a_row = args->ldy,
+                                   .a_col = 1,
+                                   .b_row = args->weight.in,
+                                   .b_col = 1,
+                                   .alpha = 1.0f};
+        mn_ref_gemm(&base, s);
     }
     for (int p = 0; p < args->lora.parts; p++) {
         lora_inner_gradient(args, p, g, s);

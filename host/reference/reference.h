@@ -34,28 +34,21 @@ void mn_ref_stream_close(mn_stream *s);
 
 /* --- GEMM (gemm.c) --- */
 
-/* c (rows, cols) = alpha · a (rows, inner) · b' + beta · c, where b' is b (inner, cols) or, with
- * b_by_column, the transpose of b (cols, inner), as weights lie. A row of c depends on its row of a
- * and on b alone, to the last bit: not on rows, not on its neighbours. */
-struct mn_ref_matmul {
+/* c (rows, cols) = alpha · a · b + beta · c, a (rows, inner), b (inner, cols). Element (i, j) of an
+ * operand lies at i · its _row + j · its _col: a transpose swaps the two. inner is at least 1. An
+ * element of c depends on its row of a and its column of b alone, to the last bit. */
+struct mn_ref_gemm {
     float *c;
     const float *a, *b;
     int rows, cols, inner;
-    int64_t ldc, lda, ldb;
-    bool b_by_column;
+    int64_t ldc, a_row, a_col, b_row, b_col;
     float alpha, beta;
 };
-void mn_ref_matmul(const struct mn_ref_matmul *args, mn_stream s);
+void mn_ref_gemm(const struct mn_ref_gemm *args, mn_stream s);
 
-/* c (rows, cols) += aᵀ · b with a (inner, rows), b (inner, cols): a gradient, summed over the
- * tokens. */
-struct mn_ref_outer {
-    float *c;
-    const float *a, *b;
-    int rows, cols, inner;
-    int64_t ldc, lda, ldb;
-};
-void mn_ref_outer(const struct mn_ref_outer *args, mn_stream s);
+/* The same inside an item of work, with scratch of mn_ref_gemm_scratch() bytes. */
+void mn_ref_gemm_alone(const struct mn_ref_gemm *args, void *scratch);
+size_t mn_ref_gemm_scratch(void);
 
 /* --- numbers --- */
 

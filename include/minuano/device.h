@@ -56,7 +56,7 @@ struct mn_device_calls {
 
 struct mn_device {
     enum mn_device_kind kind;
-    char name[128];   /* "reference, OpenBLAS, 2 threads", "NVIDIA H200" */
+    char name[128];   /* "reference, AVX-512, 2 threads", "NVIDIA H200" */
     size_t act_bytes; /* 4 or 2 */
     mn_stream stream; /* where all ops of this device are launched */
     const struct mn_ops *ops;
