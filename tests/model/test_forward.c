@@ -204,7 +204,7 @@ static void test_batch_composition_does_not_change_a_row(void **state)
                                    .logit_row = count_up(rows, 0, TOKENS)};
     OK(mn_forward(room.context, room.adapter, &batch));
     OK(mn_logits(room.context, together));
-    assert_memory_equal(together, alone, sizeof(float)*TOKENS * tiny.vocab);
+    assert_memory_equal(together, alone, sizeof(float) * TOKENS * tiny.vocab);
     free(together);
     free(alone);
     close_room(&room);
