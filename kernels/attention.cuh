@@ -156,37 +156,44 @@ struct softmax_rows {
     float max[2], sum[2];
 };
 
-/* Scores become probabilities relative to the new maximum; o is rescaled. Columns are masked
- * before: -INFINITY. */
-template <int TILES_S, int TILES_O>
-__device__ __forceinline__ void softmax_step(softmax_rows &state, float (&s)[TILES_S][4],
-                                             float (&o)[TILES_O][4], float scale_log2)
+/* Scores become probabilities relative to the new maximum; what was summed before, the output too,
+ * must shrink by the factor given. Columns are masked before: -INFINITY. */
+template <int TILES_S>
+__device__ __forceinline__ void softmax_step(softmax_rows &state, float (&shrink)[2],
+                                             float (&s)[TILES_S][4], float scale_log2)
 {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-        float peak = -INFINITY;
+        float peak = -INFINITY, sum = 0.0f;
 #pragma unroll
         for (int n = 0; n < TILES_S; n++)
             peak = fmaxf(peak, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
-        float before = state.max[half], now = fmaxf(before, quad_max(peak) * scale_log2);
-        float base = now == -INFINITY ? 0.0f : now; /* a row that has seen no key yet */
-        float shrink = exp2f(before - base), sum = 0.0f;
+        const float now = fmaxf(state.max[half], quad_max(peak) * scale_log2);
+        const float base = now == -INFINITY ? 0.0f : now; /* a row that has seen no key yet */
+        shrink[half] = exp2f(state.max[half] - base);
 #pragma unroll
-        for (int n = 0; n < TILES_S; n++) {
+        for (int n = 0; n < TILES_S; n++)
 #pragma unroll
             for (int c = 2 * half; c < 2 * half + 2; c++) {
                 s[n][c] = exp2f(s[n][c] * scale_log2 - base);
                 sum += s[n][c];
             }
-        }
         state.max[half] = now;
-        state.sum[half] = state.sum[half] * shrink + quad_sum(sum);
-#pragma unroll
-        for (int n = 0; n < TILES_O; n++) {
-            o[n][2 * half] *= shrink;
-            o[n][2 * half + 1] *= shrink;
-        }
+        state.sum[half] = state.sum[half] * shrink[half] + quad_sum(sum);
     }
 }
+
+template <int TILES_O>
+__device__ __forceinline__ void rescale(float (&o)[TILES_O][4], const float (&shrink)[2])
+{
+#pragma unroll
+    for (int n = 0; n < TILES_O; n++)
+#pragma unroll
+        for (int c = 0; c < 4; c++) o[n][c] *= shrink[c >> 1];
+}
+
+/* attention_forward_sm90.cu */
+bool attention_forward_sm90_fits(const mn_attention_forward *args);
+mn_status attention_forward_sm90(const mn_attention_forward *args, mn_stream s);
 
 #endif

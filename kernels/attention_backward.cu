@@ -5,7 +5,7 @@
  * Another owns a query tile and walks its keys: dQ. Scores and dP are computed in both, 7 products
  * instead of 5: the price of a fixed order of summation and of no dQ in fp32. delta = rowsum(dout *
  * out) is computed first, into the workspace. */
-#include "attention.cuh"
+#include "attention_backward.cuh"
 
 namespace
 {
@@ -28,11 +28,6 @@ __global__ void attention_delta_kernel(float *delta, const __nv_bfloat16 *dout,
     sum = warp_sum(sum);
     if (lane == 0) delta[i] = sum;
 }
-
-struct backward_args {
-    mn_attention_backward op;
-    float *delta; /* (rows, heads) */
-};
 
 /* What both kernels know of their sequence and kv head. */
 template <int HD> struct backward_view {
@@ -62,38 +57,6 @@ template <int HD> struct backward_view {
     }
 };
 
-/* What is known of TILE packed rows besides their vectors; a row that does not exist gets
- * probability 0. */
-struct row_facts {
-    float lse[TILE], delta[TILE]; /* lse in base 2 */
-    int token[TILE];
-};
-
-template <int HD>
-__device__ __forceinline__ void load_facts(row_facts &facts, const backward_args &args,
-                                           const packed_rows &outputs)
-{
-    if (threadIdx.x < TILE) {
-        int64_t offset;
-        int token;
-        bool valid = packed_row(outputs, threadIdx.x, HD, &offset, &token);
-        facts.lse[threadIdx.x] = valid ? args.op.lse[offset / HD] * LOG2E : INFINITY;
-        facts.delta[threadIdx.x] = valid ? args.delta[offset / HD] : 0.0f;
-        facts.token[threadIdx.x] = token;
-    }
-}
-
-/* Rows 16 * warp … of a (TILE, HD) gradient in accumulators, times scale, to dense rows. */
-template <int HD>
-__device__ __forceinline__ void store_row(__nv_bfloat16 *to, const float (&c)[HD / 8][4], int half,
-                                          float scale, int lane)
-{
-    uint32_t *words = reinterpret_cast<uint32_t *>(to) + (lane & 3);
-#pragma unroll
-    for (int n = 0; n < HD / 8; n++)
-        words[4 * n] = pack2(c[n][2 * half] * scale, c[n][2 * half + 1] * scale);
-}
-
 /* Block = (key tile, kv head, sequence), a warp its 16 keys. Everything is transposed: rows are
  * keys, columns queries, PART of them at a time, for dK and dV take half of the registers. */
 template <int HD>
@@ -101,7 +64,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     attention_backward_kv_kernel(const backward_args args)
 {
     extern __shared__ __align__(256) unsigned char shared[];
-    __shared__ row_facts facts[2];
+    __shared__ row_facts<TILE> facts[2];
     constexpr uint32_t TILE_BYTES = TILE * HD * 2;
     constexpr int PART = HD == 128 ? 32 : 64;
     const mn_attention_shape shape = args.op.shape;
@@ -119,7 +82,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
         uint32_t stage = stages + (tile & 1) * 2 * TILE_BYTES;
         load_packed<HD>(stage, bf16(args.op.qkv), view.queries(kv, tile * tokens));
         load_packed<HD>(stage + TILE_BYTES, bf16(args.op.dout), outputs);
-        load_facts<HD>(facts[tile & 1], args, outputs);
+        if (threadIdx.x < TILE) load_fact<HD>(facts[tile & 1], threadIdx.x, args, outputs, tokens);
         copy_async_commit();
     };
 
@@ -178,7 +141,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     attention_backward_q_kernel(const backward_args args)
 {
     extern __shared__ __align__(256) unsigned char shared[];
-    __shared__ row_facts facts;
+    __shared__ row_facts<TILE> facts;
     constexpr uint32_t TILE_BYTES = TILE * HD * 2;
     const mn_attention_shape shape = args.op.shape;
     const int kv = blockIdx.y;
@@ -201,7 +164,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     const int row = 16 * warp + lane / 4; /* and row + 8 */
     load_packed<HD>(q_tile, bf16(args.op.qkv), view.queries(kv, q0));
     load_packed<HD>(do_tile, bf16(args.op.dout), view.outputs(shape, kv, q0));
-    load_facts<HD>(facts, args, view.outputs(shape, kv, q0));
+    if (threadIdx.x < TILE)
+        load_fact<HD>(facts, threadIdx.x, args, view.outputs(shape, kv, q0), tokens);
     load_stage(0);
     for (int tile = 0; tile < tiles; tile++) {
         if (tile + 1 < tiles) {
@@ -235,19 +199,26 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     }
 }
 
-template <int HD> mn_status launch_backward(const mn_attention_backward *op, mn_stream s)
+mn_status launch_delta(const backward_args &args, mn_stream s)
 {
-    constexpr int SHARED = 6 * TILE * HD * 2, THREADS = 256;
-    const backward_args args = {*op, static_cast<float *>(op->workspace)};
-    const int64_t count = (int64_t)op->segments.rows * op->shape.heads;
-    const unsigned kv_heads = (unsigned)op->shape.kv_heads,
-                   sequences = (unsigned)op->segments.sequences;
-    const int tokens = tile_tokens(op->shape.heads / op->shape.kv_heads),
-              longest = op->segments.max_length;
+    enum { THREADS = 256 };
+    const mn_attention_backward &op = args.op;
+    const int64_t count = (int64_t)op.segments.rows * op.shape.heads;
+    attention_delta_kernel<<<(unsigned)((count * WARP + THREADS - 1) / THREADS), THREADS, 0,
+                             s->stream>>>(args.delta, bf16(op.dout), bf16(op.out), count,
+                                          op.shape.head_dim);
+    return launched("attention_backward");
+}
+
+template <int HD> mn_status launch_backward(const backward_args &args, mn_stream s)
+{
+    constexpr int SHARED = 6 * TILE * HD * 2;
+    const unsigned kv_heads = (unsigned)args.op.shape.kv_heads,
+                   sequences = (unsigned)args.op.segments.sequences;
+    const int tokens = tile_tokens(args.op.shape.heads / args.op.shape.kv_heads),
+              longest = args.op.segments.max_length;
     MN_TRY(allow_shared((const void *)attention_backward_kv_kernel<HD>, SHARED));
     MN_TRY(allow_shared((const void *)attention_backward_q_kernel<HD>, SHARED));
-    attention_delta_kernel<<<(unsigned)((count * WARP + THREADS - 1) / THREADS), THREADS, 0,
-                             s->stream>>>(args.delta, bf16(op->dout), bf16(op->out), count, HD);
     attention_backward_kv_kernel<HD><<<dim3((unsigned)ceil_div(longest, TILE), kv_heads, sequences),
                                        ATTENTION_THREADS, SHARED, s->stream>>>(args);
     attention_backward_q_kernel<HD>
@@ -268,6 +239,10 @@ extern "C" mn_status mn_cuda_attention_backward(const mn_attention_backward *arg
     MN_TRY(mn_check_attention("attention_backward", &args->segments, &args->shape));
     if (args->segments.rows == 0) return MN_OK;
     MN_TRY(check_attention_dim("attention_backward", &args->shape));
-    return args->shape.head_dim == 64 ? launch_backward<64>(args, s)
-                                      : launch_backward<128>(args, s);
+    const backward_args with_delta = {*args, static_cast<float *>(args->workspace)};
+    MN_TRY(launch_delta(with_delta, s));
+    if (s->hopper && attention_backward_sm90_fits(&args->shape))
+        return attention_backward_sm90(with_delta, s);
+    return args->shape.head_dim == 64 ? launch_backward<64>(with_delta, s)
+                                      : launch_backward<128>(with_delta, s);
 }

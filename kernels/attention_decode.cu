@@ -61,7 +61,7 @@ __device__ __forceinline__ void attend(float (&o)[HD / 8][4], softmax_rows &stat
                                        uint32_t v_tile, int first_key, int count, float scale_log2)
 {
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    float s[2][4] = {};
+    float s[2][4] = {}, shrink[2];
 #pragma unroll
     for (int k = 0; k < HD / 16; k++) {
         uint32_t b[4];
@@ -75,7 +75,8 @@ __device__ __forceinline__ void attend(float (&o)[HD / 8][4], softmax_rows &stat
         for (int c = 0; c < 4; c++)
             if (first_key + 16 * warp + 8 * n + 2 * (lane & 3) + (c & 1) >= count)
                 s[n][c] = -INFINITY;
-    softmax_step(state, s, o, scale_log2);
+    softmax_step(state, shrink, s, scale_log2);
+    rescale(o, shrink);
     product_columns<HD, 16>(o, s, v_tile, 16 * warp, lane);
 }
 

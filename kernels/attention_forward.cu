@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
         copy_async_commit();
     };
 
-    float o[HD / 8][4] = {}, s[TILE / 8][4];
+    float o[HD / 8][4] = {}, s[TILE / 8][4], shrink[2];
     softmax_rows state = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
     const float scale_log2 = shape.scale * LOG2E;
     const int row = 16 * warp + lane / 4; /* and row + 8 */
@@ -86,7 +86,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
                     if (tile * TILE + 8 * n + 2 * (lane & 3) + (c & 1) > last_key[c >> 1])
                         s[n][c] = -INFINITY;
         }
-        softmax_step(state, s, o, scale_log2);
+        softmax_step(state, shrink, s, scale_log2);
+        rescale(o, shrink);
         product_columns<HD, TILE>(o, s, k_tile + TILE_BYTES, 0, lane);
         __syncthreads(); /* this stage may be overwritten now */
     }
@@ -131,5 +132,6 @@ extern "C" mn_status mn_cuda_attention_forward(const mn_attention_forward *args,
     MN_TRY(mn_check_attention("attention_forward", &args->segments, &args->shape));
     if (args->segments.rows == 0) return MN_OK;
     MN_TRY(check_attention_dim("attention_forward", &args->shape));
+    if (s->hopper && attention_forward_sm90_fits(args)) return attention_forward_sm90(args, s);
     return args->shape.head_dim == 64 ? launch_forward<64>(args, s) : launch_forward<128>(args, s);
 }

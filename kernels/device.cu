@@ -307,6 +307,7 @@ static mn_status take_gpu(struct cuda_device *cuda, int index)
              properties.name);
     cuda->index = index;
     cuda->stream.multiprocessors = properties.multiProcessorCount;
+    cuda->stream.hopper = properties.major == 9 && properties.minor == 0;
     return MN_OK;
 }
 

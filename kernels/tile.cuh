@@ -1,5 +1,5 @@
-/* mma.cuh: what the mma.sync attention kernels share: asynchronous copies, swizzled shared tiles,
- * 16x8x16 bf16 products. Everything here runs on sm_80 and later.
+/* tile.cuh: what the mma.sync attention kernels share: asynchronous copies and swizzled shared
+ * tiles.
  *
  * A shared tile holds rows of HD bf16. A row is HD/8 chunks of 16 bytes; chunk c of row r lies at
  * chunk c ^ (r & 7), so that the eight rows an ldmatrix reads at once lie in eight different bank
