@@ -26,6 +26,32 @@ mn_status mn_json_load(json_t **out, const char *path)
     return st;
 }
 
+size_t mn_utf8_at(const char *bytes, size_t length)
+{
+    const unsigned char *text = (const unsigned char *)bytes;
+    unsigned char c = length ? text[0] : 0x80;
+    size_t size = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+    if (size == 0 || size > length) return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((text[i] & 0xc0) != 0x80) return 0;
+    bool overlong = (c == 0xe0 && text[1] < 0xa0) || (c == 0xf0 && text[1] < 0x90);
+    bool surrogate = c == 0xed && text[1] >= 0xa0, beyond = c == 0xf4 && text[1] >= 0x90;
+    return overlong || surrogate || beyond ? 0 : size;
+}
+
+json_t *mn_json_text(const char *bytes, size_t length)
+{
+    struct mn_text text = {0};
+    mn_text_add(&text, "", 0);
+    for (size_t i = 0, size; i < length; i += size ? size : 1) {
+        size = mn_utf8_at(bytes + i, length - i);
+        mn_text_add(&text, size ? bytes + i : "\xef\xbf\xbd", size ? size : 3);
+    }
+    json_t *value = json_stringn(text.data, text.length);
+    mn_text_free(&text);
+    return value;
+}
+
 const char *mn_json_kind(const json_t *value)
 {
     if (!value) return "nothing";

@@ -1,12 +1,10 @@
 /* cmd_spider_score.c: `minuano spider score`: judges the SQL that another system wrote.
  *
  * Line i of the predictions answers item i of the split. A line is a JSON object or a query. */
-#include <string.h>
-
 #include "command.h"
 #include "minuano/interrupt.h"
 #include "minuano/log.h"
-#include "minuano/spider.h"
+#include "spider_line.h"
 
 struct score_settings {
     const char *spider, *split, *predictions, *output;
@@ -37,34 +35,12 @@ struct score {
     FILE *out;
 };
 
-static json_t *verdict_json(int verdict)
-{
-    return verdict < 0 ? json_null() : json_boolean(verdict);
-}
-
-static json_t *line_json(const struct mn_spider_item *item, const struct mn_verdict *verdict)
-{
-    const char *hardness = mn_hardness_name(item->hardness);
-    json_t *line = json_object();
-    json_object_set_new(line, "index", json_integer((json_int_t)item->index));
-    json_object_set_new(line, "db_id", json_string(item->db_id));
-    json_object_set_new(line, "hardness", hardness ? json_string(hardness) : json_null());
-    json_object_set_new(line, "official", verdict_json(verdict->official));
-    json_object_set_new(line, "distinct", verdict_json(verdict->distinct));
-    json_object_set_new(line, "seed", verdict_json(verdict->seed));
-    json_object_set_new(line, "error",
-                        verdict->error ? json_sprintf("%s: %s", mn_sql_error_words(verdict->error),
-                                                      verdict->message)
-                                       : json_null());
-    return line;
-}
-
 static mn_status judge_query(struct score *score, size_t index, const char *sql, size_t length)
 {
     struct mn_verdict verdict;
     const struct mn_spider_item *item = &score->spider->items[index];
     MN_TRY(mn_judge_item(score->judge, index, sql, length, &verdict));
-    json_t *line = line_json(item, &verdict);
+    json_t *line = spider_line(item, &verdict);
     mn_json_line(score->out, line);
     json_decref(line);
     mn_spider_tally_add(&score->tally, item->hardness, &verdict);
@@ -139,17 +115,6 @@ done:
     return st;
 }
 
-static void report(const struct invocation *call, const struct mn_spider_tally *tally)
-{
-    if (!call->common.json) {
-        mn_spider_tally_print(tally, stdout);
-        return;
-    }
-    json_t *summary = mn_spider_tally_json(tally);
-    mn_json_line(stdout, summary);
-    json_decref(summary);
-}
-
 static mn_status run(const struct invocation *call)
 {
     const struct score_settings *settings = call->settings;
@@ -167,7 +132,7 @@ static mn_status run(const struct invocation *call)
     score.out = mn_writer_stream(writer);
     MN_GO(judge_file(&score, settings->predictions));
     MN_GO(mn_writer_commit(writer));
-    report(call, &score.tally);
+    spider_summary(&score.tally, call->common.json);
 done:
     mn_writer_close(&writer);
     mn_judge_close(&score.judge);
@@ -179,7 +144,7 @@ const struct command command_spider_score = {
     .name = "spider score",
     .summary = "judge the SQL that another system wrote for a split of Spider",
     .usage = "--spider DIR --predictions FILE --output FILE [options]",
-    .examples = "minuano spider score --spider data/spider --split dev --predictions gpt4.jsonl "
+    .examples = "  minuano spider score --spider data/spider --split dev --predictions gpt4.jsonl "
                 "--output verdicts.jsonl\n",
     .settings = &table,
     .settings_size = sizeof(struct score_settings),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "minuano/json.h"
 #include "minuano/log.h"
 #include "minuano/sql.h"
 
@@ -200,26 +201,14 @@ struct rows {
     int64_t size; /* kept so far */
 };
 
-/* Length of the well-formed UTF-8 sequence at `text`, 0 where there is none. */
-static size_t utf8(const unsigned char *text, size_t length)
-{
-    unsigned char c = text[0];
-    size_t size = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (size == 0 || size > length) return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((text[i] & 0xc0) != 0x80) return 0;
-    bool overlong = (c == 0xe0 && text[1] < 0xa0) || (c == 0xf0 && text[1] < 0x90);
-    bool surrogate = c == 0xed && text[1] >= 0xa0, beyond = c == 0xf4 && text[1] >= 0x90;
-    return overlong || surrogate || beyond ? 0 : size;
-}
-
 /* Adds text less what is not UTF-8. */
-static void add_text(struct mn_text *out, const unsigned char *text, size_t length, bool *bad)
+static void add_text(struct mn_text *out, const char *text, size_t length, bool *bad)
 {
     for (size_t i = 0; i < length;) {
         size_t run = 0, size = 1;
-        while (i + run < length && (size = utf8(text + i + run, length - i - run)) > 0) run += size;
-        mn_text_add(out, (const char *)text + i, run);
+        while (i + run < length && (size = mn_utf8_at(text + i + run, length - i - run)) > 0)
+            run += size;
+        mn_text_add(out, text + i, run);
         i += run;
         if (i < length) *bad = true, i++;
     }
@@ -239,7 +228,7 @@ static void add_cell(struct rows *rows, sqlite3_stmt *statement, int column, boo
         value.real = sqlite3_column_double(statement, column);
         break;
     case SQLITE_TEXT: {
-        const unsigned char *text = sqlite3_column_text(statement, column);
+        const char *text = (const char *)sqlite3_column_text(statement, column);
         value.kind = MN_SQL_TEXT;
         if (text)
             add_text(&rows->bytes, text, (size_t)sqlite3_column_bytes(statement, column), bad_text);

@@ -39,6 +39,11 @@ MN_CHECKED mn_status mn_json_array(const json_t *object, const char *where, cons
 MN_CHECKED mn_status mn_json_object(const json_t *object, const char *where, const char *key,
                                     const json_t **out);
 
+/* Length in bytes of the well-formed UTF-8 sequence that `bytes` begin with; 0: there is none. */
+size_t mn_utf8_at(const char *bytes, size_t length);
+/* A JSON string of any bytes: each that is not UTF-8 becomes U+FFFD. For what a model wrote. */
+json_t *mn_json_text(const char *bytes, size_t length);
+
 /* "an object", "a string", ...: for messages. */
 const char *mn_json_kind(const json_t *value);
 

@@ -1,0 +1,78 @@
+/* evaluate.c: a model's SQL for items of a split: prompts, generation, extraction, verdicts. */
+#include <stdlib.h>
+
+#include "minuano/interrupt.h"
+#include "minuano/spider.h"
+
+enum { MAX_NEW_TOKENS = 200 };
+
+struct evaluation {
+    const struct mn_spider_evaluate_options *options;
+    const mn_spider *spider;
+    const size_t *index; /* NULL: the first items */
+    const mn_tokenizer *tokenizer;
+    mn_judge *judge;
+    struct mn_text reply, sql;
+};
+
+/* One item has been generated: what it says is run and handed on at once. */
+static mn_status finished(void *user, size_t i, const struct mn_generation *generation)
+{
+    struct evaluation *e = user;
+    size_t index = e->index ? e->index[i] : i;
+    struct mn_spider_result result = {
+        .item = &e->spider->items[index],
+        .tokens = generation->count,
+        .finish = generation->finish,
+        .logprob = generation->logprob,
+    };
+    mn_text_clear(&e->reply);
+    mn_text_clear(&e->sql);
+    MN_TRY(mn_detokenize(e->tokenizer, generation->ids, (size_t)generation->count, &e->reply));
+    mn_sql_extract(e->reply.data, e->reply.length, e->options->extraction, &e->sql);
+    MN_TRY(mn_judge_item(e->judge, index, e->sql.data, e->sql.length, &result.verdict));
+    result.reply = e->reply.data;
+    result.reply_length = e->reply.length;
+    result.sql = e->sql.data;
+    result.sql_length = e->sql.length;
+    MN_TRY(e->options->finished(e->options->user, &result));
+    return mn_interrupt_check();
+}
+
+mn_status mn_spider_evaluate(mn_model *model, const mn_adapter *adapter,
+                             const mn_tokenizer *tokenizer, const mn_spider *spider,
+                             const size_t *index, size_t count,
+                             const struct mn_spider_evaluate_options *options)
+{
+    struct evaluation e = {options, spider, index, tokenizer, NULL, {0}, {0}};
+    struct mn_spider_prompts prompts;
+    mn_arena *arena = NULL;
+    mn_status st;
+    if (count == 0) return MN_OK;
+    MN_TRY(mn_arena_open(&arena));
+    MN_GO(mn_judge_open(&e.judge, spider, options->limits.steps ? &options->limits : NULL));
+    MN_GO(mn_spider_prompts(spider, index, count, &options->prompt, tokenizer, arena, &prompts));
+    int32_t *streams = MN_NEW(arena, int32_t, count + 1); /* an item's place in the split */
+    for (size_t i = 0; i < count; i++) streams[i] = (int32_t)(index ? index[i] : i);
+    const struct mn_generate_options generate = {
+        .max_new_tokens = options->max_new_tokens ? options->max_new_tokens : MAX_NEW_TOKENS,
+        .eos = model->config.eos >= 0 ? model->config.eos : mn_tokenizer_eos(tokenizer),
+        .temperature = options->temperature,
+        .seed = options->seed,
+        .streams = streams,
+        .batch_sequences = options->batch_sequences,
+        .memory = options->memory,
+        .finished = finished,
+        .user = &e,
+        .title = options->title,
+    };
+    struct mn_generation *generations = MN_NEW(arena, struct mn_generation, count + 1);
+    MN_GO(mn_generate(model, adapter, prompts.prefixes, prompts.prefix_count, prompts.prompts,
+                      count, &generate, arena, generations));
+done:
+    mn_text_free(&e.reply);
+    mn_text_free(&e.sql);
+    mn_judge_close(&e.judge);
+    mn_arena_close(&arena);
+    return st;
+}
