@@ -42,7 +42,7 @@ struct command {
 
 /* X(name): file cmd_NAME.c defines `const struct command command_NAME`. In the order that --help
  * shows. */
-#define COMMAND_LIST(X) X(spider) X(spider_score)
+#define COMMAND_LIST(X) X(train) X(spider) X(spider_score)
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMAND_LIST(COMMAND_DECLARE)

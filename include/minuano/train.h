@@ -82,7 +82,7 @@ extern const char *const mn_schedule_names[], *const mn_loss_on_names[];
                      "scale by alpha / sqrt(rank) instead", .required = false),                    \
         MN_TRAIN_ROW(type, at, "lora.targets", MN_SETTING_STRINGS, targets,                        \
                      "q_proj,k_proj,v_proj,o_proj", "linears that get an adapter",                 \
-                     .required = true, .choices = mn_module_names),                                \
+                     .required = false, .choices = mn_module_names),                               \
         MN_TRAIN_ROW(type, at, "lora.initial", MN_SETTING_PATH, initial, NULL,                     \
                      "PEFT folder to start from; its rank, alpha, dropout and targets then hold",  \
                      .required = false),                                                           \

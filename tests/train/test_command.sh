@@ -1,0 +1,75 @@
+#!/bin/sh
+# `minuano train` from outside: the plan, a run stopped by a signal and gone on with, ranks, exit codes.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fixtures=$MINUANO_SOURCE/tests/fixtures/train
+cat >"$work/run.json" <<CONFIG
+{
+  "model": "$fixtures/model",
+  "output": "whole",
+  "data": {"jsonl": "$fixtures/examples.jsonl"},
+  "lora": {"rank": 4, "targets": ["q_proj", "v_proj", "down_proj"]},
+  "train": {"steps": 600, "batch": 3, "accumulation": 2, "checkpoint_every": 0}
+}
+CONFIG
+train() { "$MINUANO" train "$work/run.json" --device reference --threads 1 --quiet "$@"; }
+fail() { echo "failed: $1"; exit 1; }
+expect_code() { # CODE WORDS COMMAND...: exit code and words of the message
+    code=0
+    wanted=$1 words=$2
+    shift 2
+    "$@" >"$work/out" 2>&1 || code=$?
+    [ $code = "$wanted" ] && grep -q -- "$words" "$work/out" || {
+        cat "$work/out"
+        fail "$*: exit code $code, expected $wanted with \"$words\""
+    }
+}
+# Waits until a run has written some steps, then signals it.
+signal_when_running() { # SIGNAL PID FOLDER
+    until [ -s "$work/$3/metrics.jsonl" ] || ! kill -0 "$2" 2>/dev/null; do sleep 0.05; done
+    kill -"$1" "$2" 2>/dev/null || true
+}
+
+train --dry-run --json | grep -q '"steps":600,"steps_per_epoch":6,' || fail "the plan"
+[ ! -e "$work/whole" ] || fail "--dry-run wrote something"
+
+train --json | grep -q '"steps":600,' || fail "the run"
+[ "$(wc -l <"$work/whole/metrics.jsonl")" = 600 ] || fail "one line a step"
+
+for signal in TERM USR1 INT; do
+    # --output of the command line is relative to the current directory.
+    "$MINUANO" train "$work/run.json" --device reference --threads 1 --output "$work/$signal" \
+        >"$work/log" 2>&1 &
+    run=$!
+    signal_when_running $signal $run $signal
+    code=0
+    wait $run || code=$?
+    [ $code = 1 ] && grep -q 'is saved: the same command goes on' "$work/log" ||
+        { cat "$work/log"; fail "SIG$signal: exit code $code"; }
+    train --output "$work/$signal" >/dev/null
+    cmp "$work/whole/final_adapter/adapter_model.safetensors" \
+        "$work/$signal/final_adapter/adapter_model.safetensors" || fail "SIG$signal changed the bits"
+    [ "$(wc -l <"$work/$signal/metrics.jsonl")" = 600 ] || fail "SIG$signal: one line a step"
+done
+
+expect_code 1 '"lora.rank" differs' train --lora-rank 5
+expect_code 1 'expected one of "data.jsonl" and "data.spider"' train --data-spider "$work"
+expect_code 1 'cannot open' train --data-jsonl "$work/none.jsonl"
+expect_code 2 'unknown option' train --train-stepps 5
+expect_code 2 'unknown key "train.stepps"; did you mean "train.steps"' train --set train.stepps=5
+
+if command -v mpirun >/dev/null; then
+    # Replaces its shell, so that in the background its process is mpirun, which hands signals on.
+    ranks() { exec mpirun -n 2 --oversubscribe --allow-run-as-root "$MINUANO" train "$work/run.json" \
+        --device reference --threads 1 --train-accumulation 1 --output "$work/ranks" "$@"; }
+    ranks >"$work/log" 2>&1 &
+    run=$!
+    signal_when_running USR1 $run ranks
+    wait $run && fail "SIGUSR1 to mpirun: exit code 0"
+    grep -q 'is saved: the same command goes on' "$work/log" || { cat "$work/log"; fail "ranks stop"; }
+    (ranks) >"$work/log" 2>&1 || { cat "$work/log"; fail "ranks go on"; }
+    [ "$(wc -l <"$work/ranks/metrics.jsonl")" = 600 ] || fail "ranks: one line a step"
+else
+    echo "mpirun is not installed: ranks were not tried"
+fi
