@@ -42,7 +42,16 @@ struct command {
 
 /* X(name): file cmd_NAME.c defines `const struct command command_NAME`. In the order that --help
  * shows. */
-#define COMMAND_LIST(X) X(train) X(spider) X(spider_score)
+// clang-format off
+#define COMMAND_LIST(X) \
+    X(train)            \
+    X(generate)         \
+    X(score)            \
+    X(spider)           \
+    X(spider_score)     \
+    X(tokenize)         \
+    X(doctor)
+// clang-format on
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMAND_LIST(COMMAND_DECLARE)

@@ -81,3 +81,42 @@ void close_model(struct opened_model *opened)
     mn_model_close(&opened->model);
     mn_device_close(&opened->device);
 }
+
+static mn_status add_digest(json_t *object, const char *key, const char *path)
+{
+    struct mn_mapping file;
+    char digest[65];
+    MN_TRY(mn_mapping_open(&file, path));
+    mn_sha256(file.data ? (const void *)file.data : "", file.size, digest);
+    mn_mapping_close(&file);
+    json_object_set_new(object, key, json_string(digest));
+    return MN_OK;
+}
+
+mn_status model_identity(const struct model_settings *settings, const struct opened_model *opened,
+                         const char *input, json_t **out)
+{
+    mn_arena *arena = NULL;
+    json_t *identity = json_object();
+    mn_status st;
+    MN_GO(mn_arena_open(&arena));
+    MN_GO(add_digest(identity, "input", input));
+    json_object_set_new(identity, "model", json_string(opened->model->fingerprint));
+    json_object_set_new(identity, "quantization",
+                        json_string(quantization_names[settings->quantization]));
+    json_object_set_new(identity, "device",
+                        json_string(opened->device->kind == MN_DEVICE_CUDA ? "cuda" : "reference"));
+    if (settings->adapter) {
+        MN_GO(add_digest(identity, "adapter",
+                         mn_path(arena, settings->adapter, "adapter_model.safetensors")));
+        MN_GO(add_digest(identity, "adapter_config",
+                         mn_path(arena, settings->adapter, "adapter_config.json")));
+        json_object_set_new(identity, "strength", json_real(settings->strength));
+    }
+    *out = identity;
+    identity = NULL;
+done:
+    json_decref(identity);
+    mn_arena_close(&arena);
+    return st;
+}

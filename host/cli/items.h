@@ -1,0 +1,26 @@
+/* items.h: an output of one JSON line an item, which survives being killed.
+ *
+ * While the work goes on, each finished item is appended to OUTPUT.partial in order of completion.
+ * At the end OUTPUT is written whole, in order of input, and the partial file is removed. A run
+ * that finds a partial file of the same work goes on where it ended. */
+#ifndef MINUANO_CLI_ITEMS_H
+#define MINUANO_CLI_ITEMS_H
+
+#include "minuano/json.h"
+
+struct items;
+
+/* `identity` says what the work is (input, model, settings): a partial file of other work is an
+ * error, for nobody's finished items are thrown away unasked. */
+MN_CHECKED mn_status items_open(struct items **out, const char *output, const json_t *identity,
+                                size_t count);
+void items_close(struct items **items); /* keeps the partial file, unless committed */
+
+bool items_has(const struct items *items, size_t index);
+size_t items_count_done(const struct items *items);
+/* Appends one item; takes the reference to `result`. */
+MN_CHECKED mn_status items_put(struct items *items, size_t index, json_t *result);
+/* All items must be there. */
+MN_CHECKED mn_status items_commit(struct items *items);
+
+#endif
