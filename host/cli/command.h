@@ -42,7 +42,7 @@ struct command {
 
 /* X(name): file cmd_NAME.c defines `const struct command command_NAME`. In the order that --help
  * shows. */
-// clang-format off
+/* clang-format off */
 #define COMMAND_LIST(X) \
     X(train)            \
     X(generate)         \
@@ -51,7 +51,7 @@ struct command {
     X(spider_score)     \
     X(tokenize)         \
     X(doctor)
-// clang-format on
+/* clang-format on */
 
 #define COMMAND_DECLARE(name) extern const struct command command_##name;
 COMMAND_LIST(COMMAND_DECLARE)
