@@ -169,14 +169,34 @@ static mn_status run_steps(struct run *run)
 
 /* --- beginning and end ------------------------------------------------------------------------ */
 
+/* What an adapter says about its base: a hub name where the folder is a snapshot of the hub cache
+ * (.../models--owner--name/snapshots/...), else the folder itself. */
+static void name_base(const char *folder, char *out, size_t size)
+{
+    static const char opens[] = "models--", closes[] = "/snapshots/";
+    const char *name = strstr(folder, opens), *end = name ? strstr(name, closes) : NULL;
+    char *whole = end ? NULL : realpath(folder, NULL);
+    if (end) {
+        name += strlen(opens);
+        snprintf(out, size, "%.*s", (int)(end - name), name);
+        char *dashes = strstr(out, "--");
+        if (dashes) {
+            dashes[0] = '/';
+            memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
+        }
+    } else {
+        snprintf(out, size, "%s", whole ? whole : folder);
+    }
+    free(whole);
+}
+
 static mn_status fresh_adapter(struct run *run)
 {
     struct mn_lora_config lora;
     if (run->settings->initial)
         return mn_adapter_open(&run->adapter, run->model, run->settings->initial, true);
     MN_TRY(mn_train_lora(run->settings, &lora));
-    snprintf(lora.base_model, sizeof lora.base_model, "%s",
-             run->model->folder ? run->model->folder : "");
+    if (run->model->folder) name_base(run->model->folder, lora.base_model, sizeof lora.base_model);
     return mn_adapter_new(&run->adapter, run->model, &lora, (uint64_t)run->settings->seed);
 }
 
