@@ -49,6 +49,8 @@ struct command {
     X(score)            \
     X(spider)           \
     X(spider_score)     \
+    X(merge)            \
+    X(inspect)          \
     X(tokenize)         \
     X(doctor)
 /* clang-format on */

@@ -200,7 +200,7 @@ mn_status mn_adapter_open(mn_adapter **out, mn_model *model, const char *folder,
     mn_status st;
     MN_TRY(mn_arena_open(&arena));
     MN_GO(mn_arena_open(&host));
-    MN_GO(mn_peft_read_config(&config, folder));
+    MN_GO(mn_adapter_config_read(&config, folder));
     MN_GO(mn_adapter_lay_out(&layout, arena, &model->config, &config));
     MN_GO(mn_peft_read_values(&values, host, &layout, &model->config, &config, folder));
     mn_arena *taken = arena;

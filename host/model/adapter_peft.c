@@ -117,7 +117,7 @@ mn_status mn_lora_config_parse(struct mn_lora_config *out, const json_t *object,
     return MN_OK;
 }
 
-mn_status mn_peft_read_config(struct mn_lora_config *out, const char *folder)
+mn_status mn_adapter_config_read(struct mn_lora_config *out, const char *folder)
 {
     mn_status st;
     mn_arena *arena = NULL;

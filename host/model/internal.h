@@ -84,7 +84,6 @@ void mn_adapter_find(const struct adapter_layout *layout, const struct mn_model_
 double mn_lora_scale(const struct mn_lora_config *config);
 
 /* A PEFT folder on the host. values (layout->count) live in the arena. */
-MN_CHECKED mn_status mn_peft_read_config(struct mn_lora_config *out, const char *folder);
 MN_CHECKED mn_status mn_peft_read_values(float **values, mn_arena *arena,
                                          const struct adapter_layout *layout,
                                          const struct mn_model_config *model,

@@ -204,7 +204,7 @@ static mn_status open_merge(struct merge *merge, mn_tensors **tensors, const cha
     MN_TRY(mn_arena_open(&merge->arena));
     MN_TRY(mn_arena_open(&merge->shard));
     MN_TRY(mn_model_config_read(&merge->model, model_folder));
-    MN_TRY(mn_peft_read_config(&merge->config, adapter_folder));
+    MN_TRY(mn_adapter_config_read(&merge->config, adapter_folder));
     MN_TRY(mn_adapter_lay_out(&merge->layout, merge->arena, &merge->model, &merge->config));
     MN_TRY(mn_peft_read_values(&values, merge->arena, &merge->layout, &merge->model, &merge->config,
                                adapter_folder));

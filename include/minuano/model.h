@@ -125,6 +125,8 @@ struct mn_adapter {
 /* Fresh: A ~ U(-1/sqrt(in), 1/sqrt(in)) by (seed, MN_RANDOM_INIT), B = 0; trainable. */
 MN_CHECKED mn_status mn_adapter_new(mn_adapter **out, mn_model *model,
                                     const struct mn_lora_config *config, uint64_t seed);
+/* adapter_config.json alone; what we do not do (DoRA, biases, …) is an error that names the key. */
+MN_CHECKED mn_status mn_adapter_config_read(struct mn_lora_config *out, const char *folder);
 /* From a PEFT folder; every tensor's name, shape and dtype is checked; what we do not do (DoRA,
  * ...) is an error. */
 MN_CHECKED mn_status mn_adapter_open(mn_adapter **out, mn_model *model, const char *folder,
