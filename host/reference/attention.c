@@ -74,6 +74,23 @@ static int64_t row_width(const struct mn_attention_shape *shape)
     return (int64_t)(shape->heads + 2 * shape->kv_heads) * shape->head_dim;
 }
 
+/* What only a device that can read the arrays can check: a bound that is too low would write beyond
+ * the scores. */
+static mn_status check_lengths(const char *op, const struct mn_segments *segments)
+{
+    for (int i = 0; i < segments->sequences; i++) {
+        int length = segments->offsets[i + 1] - segments->offsets[i];
+        int prefix = segments->prefix_start ? segments->prefix_length[i] : 0;
+        if (length < 0 || length > segments->max_length || prefix < 0 ||
+            prefix > segments->max_prefix)
+            return mn_fail(MN_INVALID,
+                           "%s: sequence %d: expected at most %d rows and a prefix of at most %d, "
+                           "found %d and %d",
+                           op, i, segments->max_length, segments->max_prefix, length, prefix);
+    }
+    return MN_OK;
+}
+
 /* --- forward --- */
 
 size_t mn_ref_attention_forward_workspace(const struct mn_attention_forward *args)
@@ -167,6 +184,7 @@ mn_status mn_ref_attention_forward(const struct mn_attention_forward *args, mn_s
     MN_TRY(mn_check_attention("attention_forward", &args->segments, &args->shape));
     const struct mn_segments *segments = &args->segments;
     if (segments->rows == 0) return MN_OK;
+    MN_TRY(check_lengths("attention_forward", segments));
     int64_t blocks = (segments->max_length + BLOCK - 1) / BLOCK;
     size_t keys = (size_t)segments->max_prefix + (size_t)segments->max_length;
     mn_ref_parallel(s, forward_item, args, segments->sequences * args->shape.kv_heads * blocks,
@@ -262,6 +280,7 @@ mn_status mn_ref_attention_backward(const struct mn_attention_backward *args, mn
     if (segments->rows == 0) return MN_OK;
     if (segments->prefix_start)
         return mn_fail(MN_INVALID, "attention_backward: prefix_start: expected none, found one");
+    MN_TRY(check_lengths("attention_backward", segments));
     mn_ref_parallel(s, backward_item, args, (int64_t)segments->sequences * args->shape.kv_heads,
                     mn_ref_gemm_scratch() +
                         2 * sizeof(float) * BLOCK * (size_t)segments->max_length);
@@ -324,6 +343,12 @@ static void decode_item(const void *job, int64_t item, void *scratch)
 mn_status mn_ref_attention_decode(const struct mn_attention_decode *args, mn_stream s)
 {
     MN_TRY(mn_check_attention_decode(args));
+    for (int r = 0; r < args->rows; r++) {
+        int keys = args->length[r] + (args->prefix_start ? args->prefix_length[r] : 0);
+        if (keys < 1 || keys > args->max_length)
+            return mn_fail(MN_INVALID, "attention_decode: row %d: expected 1 to %d keys, found %d",
+                           r, args->max_length, keys);
+    }
     int group = args->shape.heads / args->shape.kv_heads;
     mn_ref_parallel(s, decode_item, args, (int64_t)args->rows * args->shape.kv_heads,
                     mn_ref_gemm_scratch() +

@@ -450,6 +450,30 @@ static void test_attention_refuses_what_does_not_fit(void **state)
     }
 }
 
+/* On the host the lengths can be read, so a bound that is too low is an error, not a stray write.
+ */
+static void test_reference_attention_refuses_a_bound_below_a_length(void **state)
+{
+    struct pair *p = *state;
+    mn_device *d = p->device[MN_DEVICE_REFERENCE];
+    int32_t offsets[3] = {0, 1, 5}, start[1] = {0}, length[1] = {4};
+    float cache[4 * 8] = {0};
+    struct mn_attention_forward args = {
+        .segments = {.rows = 5, .sequences = 2, .max_length = 3, .offsets = offsets},
+        .shape = {1, 1, 8, 1}};
+    FAILS(d->ops->attention_forward(&args, d->stream), MN_INVALID,
+          "sequence 1: expected at most 3 rows and a prefix of at most 0, found 4 and 0");
+    struct mn_attention_decode decode = {.cache_k = (mn_act *)(void *)cache,
+                                         .cache_v = (mn_act *)(void *)cache,
+                                         .start = start,
+                                         .length = length,
+                                         .rows = 1,
+                                         .max_length = 3,
+                                         .shape = {1, 1, 8, 1}};
+    FAILS(d->ops->attention_decode(&decode, d->stream), MN_INVALID,
+          "row 0: expected 1 to 3 keys, found 4");
+}
+
 static const struct CMUnitTest tests[] = {
     PAIR_TEST(test_attention_forward_matches_reference),
     PAIR_TEST(test_attention_forward_does_not_depend_on_batch),
@@ -458,5 +482,6 @@ static const struct CMUnitTest tests[] = {
     PAIR_TEST(test_attention_with_a_shared_prefix_equals_the_whole_sequence),
     PAIR_TEST(test_attention_decode_equals_the_last_row_of_attention),
     PAIR_TEST(test_attention_refuses_what_does_not_fit),
+    PAIR_TEST(test_reference_attention_refuses_a_bound_below_a_length),
 };
 PAIR_MAIN(tests)
