@@ -18,11 +18,17 @@ static void cross_entropy_row(const void *job, int64_t r, void *scratch)
     (void)scratch;
     const struct cross_entropy *c = job;
     float *logits = c->logits + r * c->vocab;
-    double lse = log_sum_exp(logits, c->vocab);
-    c->loss[r] = (float)(lse - (double)logits[c->targets[r]]);
-    float base = (float)lse;
+    float top = logits[0], target = logits[c->targets[r]];
+    for (int i = 1; i < c->vocab; i++) top = logits[i] > top ? logits[i] : top;
+    double sum = 0;
+    for (int i = 0; i < c->vocab; i++) { /* the exponentials take most of the time: kept */
+        logits[i] = expf(logits[i] - top);
+        sum += (double)logits[i];
+    }
+    c->loss[r] = (float)((double)top - (double)target + log(sum));
+    float inverse = (float)(1.0 / sum);
     for (int i = 0; i < c->vocab; i++) {
-        float p = expf(logits[i] - base);
+        float p = logits[i] * inverse;
         logits[i] = (i == c->targets[r] ? p - 1.0f : p) * c->scale;
     }
 }
