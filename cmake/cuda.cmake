@@ -1,4 +1,4 @@
-# The CUDA device. sm_90a carries the wgmma kernels; sm_80 is the mma.sync path, and its PTX serves later chips.
+# The CUDA device. A kernel that spills registers does not compile. sm_90a carries the wgmma kernels; sm_80 is the mma.sync path, and its PTX serves later chips.
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES 80 90a)
 endif()
@@ -13,6 +13,7 @@ if(MINUANO_KERNELS)
   set_target_properties(minuano_core PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}" CUDA_STANDARD 17)
   target_compile_definitions(minuano_core PUBLIC MN_WITH_CUDA)
   target_compile_options(minuano_core PRIVATE
-    $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings --expt-relaxed-constexpr -lineinfo -Xcompiler=-Wall,-Wextra,-Werror>)
+    $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings --expt-relaxed-constexpr -lineinfo -Xcompiler=-Wall,-Wextra,-Werror
+      -Xptxas=--warn-on-spills,--warning-as-error>)
   target_link_libraries(minuano_core PUBLIC CUDA::cudart CUDA::cublasLt)
 endif()
