@@ -1,0 +1,248 @@
+/* report.c: from the rows of a results file to the numbers of a report. */
+#include "minuano/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BOOTSTRAP_SEED = 42 };
+
+static mn_status load_spider(mn_results *results, mn_arena *arena, struct mn_report_system *out)
+{
+    struct mn_spider_row *rows;
+    MN_TRY(mn_results_spider(results, out->system.id, arena, &rows, &out->spider_count));
+    for (size_t i = 0; i < out->spider_count; i++)
+        mn_spider_tally_add(&out->spider, rows[i].hardness, &rows[i].verdict);
+    const struct mn_spider_count *all = &out->spider.by[MN_HARDNESSES];
+    out->spider_interval = mn_wilson(all->official, all->judged);
+    out->spider_rows = rows;
+    return MN_OK;
+}
+
+static mn_status load_mmlu(mn_results *results, mn_arena *arena, struct mn_report_system *out)
+{
+    struct mn_mmlu_row *rows;
+    MN_TRY(mn_results_mmlu(results, out->system.id, arena, &rows, &out->mmlu_count));
+    struct mn_mmlu_answer *answers = MN_NEW(arena, struct mn_mmlu_answer, out->mmlu_count);
+    for (size_t i = 0; i < out->mmlu_count; i++)
+        answers[i] = (struct mn_mmlu_answer){.subject = rows[i].subject,
+                                             .answer = rows[i].answer,
+                                             .predicted = rows[i].predicted,
+                                             .mass = rows[i].scored ? mn_mmlu_mass(rows[i].logprob)
+                                                                    : (double)NAN};
+    mn_mmlu_aggregate(arena, answers, out->mmlu_count, &out->mmlu);
+    out->mmlu_rows = rows;
+    return MN_OK;
+}
+
+static mn_status load_systems(mn_results *results, mn_arena *arena, struct mn_report *out)
+{
+    struct mn_system *systems;
+    MN_TRY(mn_results_systems(results, arena, &systems, &out->system_count));
+    out->systems = MN_NEW(arena, struct mn_report_system, out->system_count);
+    for (size_t i = 0; i < out->system_count; i++) {
+        struct mn_report_system *system = &out->systems[i];
+        system->system = systems[i];
+        MN_TRY(load_spider(results, arena, system));
+        MN_TRY(load_mmlu(results, arena, system));
+        out->items_done += (int64_t)(system->spider_count + system->mmlu_count);
+        out->items_planned += systems[i].spider_planned + systems[i].mmlu_planned;
+    }
+    out->complete = out->system_count > 0 && out->items_done == out->items_planned;
+    return MN_OK;
+}
+
+/* --- comparisons
+ * ----------------------------------------------------------------------------------- */
+
+/* Numbers names as they appear: 0, 1, ... */
+struct names {
+    MN_LIST(const char *) list;
+};
+
+static int number_of(struct names *names, const char *name)
+{
+    for (size_t i = names->list.count; i > 0; i--)
+        if (strcmp(names->list.item[i - 1], name) == 0) return (int)(i - 1);
+    *MN_PUSH(&names->list) = name;
+    return (int)names->list.count - 1;
+}
+
+/* Pairs of the hardness (MN_HARDNESSES: all). Both lists are in order of index. */
+static void compare_spider(const struct mn_report_system *base,
+                           const struct mn_report_system *system, int hardness,
+                           struct mn_change *out)
+{
+    struct names databases = {0};
+    struct mn_pair *pairs = mn_realloc(NULL, base->spider_count + 1, sizeof *pairs);
+    size_t count = 0;
+    for (size_t i = 0, j = 0; i < base->spider_count && j < system->spider_count;) {
+        const struct mn_spider_row *a = &base->spider_rows[i], *b = &system->spider_rows[j];
+        if (a->index != b->index) {
+            if (a->index < b->index)
+                i++;
+            else
+                j++;
+            continue;
+        }
+        i++;
+        j++;
+        if (a->verdict.official < 0 || b->verdict.official < 0) continue;
+        if (hardness != MN_HARDNESSES && (int)a->hardness != hardness) continue;
+        pairs[count++] = (struct mn_pair){.before = a->verdict.official,
+                                          .after = b->verdict.official,
+                                          .cluster = number_of(&databases, a->db_id)};
+    }
+    mn_paired_change(pairs, count, (int)databases.list.count, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED, out);
+    free(databases.list.item);
+    free(pairs);
+}
+
+/* All questions that both answered, by subject and index, with the subject's number as cluster. */
+static struct mn_pair *pair_mmlu(const struct mn_report_system *base,
+                                 const struct mn_report_system *system, struct names *subjects,
+                                 size_t *count)
+{
+    struct mn_pair *pairs = mn_realloc(NULL, base->mmlu_count + 1, sizeof *pairs);
+    *count = 0;
+    for (size_t i = 0, j = 0; i < base->mmlu_count && j < system->mmlu_count;) {
+        const struct mn_mmlu_row *a = &base->mmlu_rows[i], *b = &system->mmlu_rows[j];
+        int order = strcmp(a->subject, b->subject);
+        if (order == 0) order = (a->index > b->index) - (a->index < b->index);
+        if (order == 0)
+            pairs[(*count)++] = (struct mn_pair){.before = a->predicted == a->answer,
+                                                 .after = b->predicted == b->answer,
+                                                 .cluster = number_of(subjects, a->subject)};
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return pairs;
+}
+
+/* The pairs whose subject is `subject`, or belongs to `group` (each: -1 for any). */
+static void compare_part(const struct mn_pair *pairs, size_t count, const struct names *subjects,
+                         int subject, int group, struct mn_change *out)
+{
+    struct mn_pair *part = mn_realloc(NULL, count + 1, sizeof *part);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        int cluster = pairs[i].cluster;
+        if (subject >= 0 && cluster != subject) continue;
+        if (group >= 0 && (int)mn_mmlu_group_of(subjects->list.item[cluster]) != group) continue;
+        part[kept++] = pairs[i];
+    }
+    mn_paired_change(part, kept, (int)subjects->list.count, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED, out);
+    free(part);
+}
+
+static void compare_mmlu(mn_arena *arena, struct mn_report_comparison *out)
+{
+    struct names subjects = {0};
+    size_t count, listed = out->base->mmlu.subject_count;
+    out->mmlu_subjects = MN_NEW(arena, struct mn_change, listed);
+    for (size_t s = 0; s < listed; s++) number_of(&subjects, out->base->mmlu.subjects[s].subject);
+    struct mn_pair *pairs = pair_mmlu(out->base, out->system, &subjects, &count);
+    for (size_t s = 0; s < listed; s++)
+        compare_part(pairs, count, &subjects, (int)s, -1, &out->mmlu_subjects[s]);
+    for (int g = 0; g < MN_MMLU_GROUPS; g++)
+        compare_part(pairs, count, &subjects, -1, g, &out->mmlu_groups[g]);
+    mn_paired_change(pairs, count, (int)listed, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED, &out->mmlu_micro);
+    mn_paired_change(pairs, count, (int)listed, MN_WEIGHT_CLUSTERS, BOOTSTRAP_SEED,
+                     &out->mmlu_macro);
+    out->mass_change = out->system->mmlu.micro.mass - out->base->mmlu.micro.mass;
+    free(pairs);
+    free(subjects.list.item);
+}
+
+const struct mn_change *mn_report_subject_change(const struct mn_report_comparison *comparison,
+                                                 const char *subject)
+{
+    const struct mn_mmlu_scores *scores = &comparison->base->mmlu;
+    for (size_t s = 0; s < scores->subject_count; s++)
+        if (strcmp(scores->subjects[s].subject, subject) == 0) return &comparison->mmlu_subjects[s];
+    return NULL;
+}
+
+static void compare(mn_arena *arena, const struct mn_report_system *base,
+                    const struct mn_report_system *system, struct mn_report_comparison *out)
+{
+    *out = (struct mn_report_comparison){.base = base, .system = system};
+    for (int h = 0; h <= MN_HARDNESSES; h++) compare_spider(base, system, h, &out->spider[h]);
+    compare_mmlu(arena, out);
+}
+
+/* --- the whole
+ * ------------------------------------------------------------------------------------- */
+
+static mn_status load_facts(mn_results *results, mn_arena *arena, struct mn_report *out)
+{
+    const struct {
+        const char *key, **value;
+    } facts[] = {{"name", &out->name},        {"version", &out->version},
+                 {"model", &out->model},      {"model_fingerprint", &out->model_fingerprint},
+                 {"device", &out->device},    {"started", &out->started},
+                 {"finished", &out->finished}};
+    const char *config;
+    for (size_t i = 0; i < MN_COUNT(facts); i++) {
+        MN_TRY(mn_results_get(results, arena, facts[i].key, facts[i].value));
+        if (!*facts[i].value) *facts[i].value = "";
+    }
+    MN_TRY(mn_results_get(results, arena, "config", &config));
+    if (!config) config = "null";
+    return mn_json_parse(&out->config, config, strlen(config), "results.sqlite: config");
+}
+
+mn_status mn_report_load(mn_arena *arena, const char *folder, struct mn_report *out)
+{
+    mn_results *results = NULL;
+    struct mn_report report = {0};
+    mn_status st = MN_OK;
+    MN_GO(mn_results_open(&results, mn_path(arena, folder, "results.sqlite"), false));
+    MN_GO(load_facts(results, arena, &report));
+    MN_GO(load_systems(results, arena, &report));
+    report.comparisons = MN_NEW(arena, struct mn_report_comparison, report.system_count);
+    for (size_t i = 1; i < report.system_count; i++)
+        compare(arena, &report.systems[0], &report.systems[i], &report.comparisons[i - 1]);
+    *out = report;
+    report = (struct mn_report){0};
+done:
+    mn_report_close(&report);
+    mn_results_close(&results);
+    return st;
+}
+
+void mn_report_close(struct mn_report *report)
+{
+    json_decref(report->config);
+    report->config = NULL;
+}
+
+static mn_status write_text(const struct mn_report *report, mn_arena *arena, const char *folder,
+                            const char *name,
+                            void (*print)(const struct mn_report *report, FILE *out))
+{
+    mn_writer *writer = NULL;
+    mn_status st;
+    MN_GO(mn_writer_open(&writer, mn_path(arena, folder, name)));
+    print(report, mn_writer_stream(writer));
+    MN_GO(mn_writer_commit(writer));
+done:
+    mn_writer_close(&writer);
+    return st;
+}
+
+mn_status mn_report_write(const struct mn_report *report, const char *folder)
+{
+    mn_arena *arena = NULL;
+    json_t *json = NULL;
+    mn_status st = MN_OK;
+    MN_GO(mn_arena_open(&arena));
+    MN_GO(write_text(report, arena, folder, "report.md", mn_report_markdown));
+    MN_GO(write_text(report, arena, folder, "report.csv", mn_report_csv));
+    json = mn_report_json(report);
+    MN_GO(mn_json_write(mn_path(arena, folder, "report.json"), json));
+done:
+    json_decref(json);
+    mn_arena_close(&arena);
+    return st;
+}

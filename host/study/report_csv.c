@@ -1,0 +1,110 @@
+/* report_csv.c: one row a system, task and slice. Shares are fractions of one; what cannot be said
+ * is empty. */
+#include "minuano/report.h"
+
+#include <math.h>
+
+static void number(FILE *out, double value)
+{
+    if (isfinite(value))
+        fprintf(out, ",%.17g", value);
+    else
+        fputc(',', out);
+}
+
+/* A name from a config may hold anything. */
+static void field(FILE *out, const char *value)
+{
+    fputc('"', out);
+    for (const char *c = value; *c; c++) {
+        if (*c == '"') fputc('"', out);
+        fputc(*c, out);
+    }
+    fputs("\",", out);
+}
+
+struct slice {
+    const char *task, *kind, *name;
+    int64_t items, missing, correct;
+    double accuracy, error, mass;
+    const struct mn_change *change; /* NULL: the base */
+};
+
+static void write_row(FILE *out, const char *system, const struct slice *slice)
+{
+    const struct mn_change *change = slice->change;
+    field(out, system);
+    fprintf(out, "%s,%s,", slice->task, slice->kind);
+    field(out, slice->name);
+    fprintf(out, "%lld,%lld,%lld", (long long)slice->items, (long long)slice->missing,
+            (long long)slice->correct);
+    number(out, slice->accuracy);
+    number(out, slice->error);
+    number(out, slice->mass);
+    number(out, change ? change->change : NAN);
+    number(out, change ? change->interval.low : NAN);
+    number(out, change ? change->interval.high : NAN);
+    if (change)
+        fprintf(out, ",%lld,%lld", (long long)change->gained, (long long)change->lost);
+    else
+        fputs(",,", out);
+    number(out, change ? change->p : NAN);
+    fputc('\n', out);
+}
+
+static void write_spider(FILE *out, const struct mn_report_system *system,
+                         const struct mn_report_comparison *c)
+{
+    for (int h = 0; h <= MN_HARDNESSES; h++) {
+        const struct mn_spider_count *count = &system->spider.by[h];
+        const char *name = h == MN_HARDNESSES ? "all" : mn_hardness_name((enum mn_hardness)h);
+        struct slice slice = {.task = "spider",
+                              .kind = h == MN_HARDNESSES ? "all" : "hardness",
+                              .name = name ? name : "unknown",
+                              .items = count->judged,
+                              .missing = count->missing,
+                              .correct = count->official,
+                              .accuracy = (double)count->official / (double)count->judged,
+                              .error = mn_standard_error(count->official, count->judged),
+                              .mass = NAN,
+                              .change = c ? &c->spider[h] : NULL};
+        if (count->total) write_row(out, system->system.name, &slice);
+    }
+}
+
+static void write_mmlu(FILE *out, const struct mn_report_system *system, const char *kind,
+                       const char *name, const struct mn_mmlu_score *score,
+                       const struct mn_change *change)
+{
+    struct slice slice = {.task = "mmlu",
+                          .kind = kind,
+                          .name = name,
+                          .items = score->total,
+                          .correct = score->correct,
+                          .accuracy = score->accuracy,
+                          .error = score->standard_error,
+                          .mass = score->mass,
+                          .change = change};
+    if (score->total) write_row(out, system->system.name, &slice);
+}
+
+void mn_report_csv(const struct mn_report *report, FILE *out)
+{
+    fputs("system,task,slice,name,items,missing,correct,accuracy,standard_error,mass,change,"
+          "change_low,change_high,gained,lost,mcnemar_p\n",
+          out);
+    for (size_t i = 0; i < report->system_count; i++) {
+        const struct mn_report_system *system = &report->systems[i];
+        const struct mn_report_comparison *c = i ? &report->comparisons[i - 1] : NULL;
+        write_spider(out, system, c);
+        write_mmlu(out, system, "micro", "all", &system->mmlu.micro, c ? &c->mmlu_micro : NULL);
+        write_mmlu(out, system, "macro", "all", &system->mmlu.macro, c ? &c->mmlu_macro : NULL);
+        for (int g = 0; g < MN_MMLU_GROUPS; g++)
+            write_mmlu(out, system, "group", mn_mmlu_group_name((enum mn_mmlu_group)g),
+                       &system->mmlu.groups[g], c ? &c->mmlu_groups[g] : NULL);
+        for (size_t s = 0; s < system->mmlu.subject_count; s++)
+            write_mmlu(out, system, "subject", system->mmlu.subjects[s].subject,
+                       &system->mmlu.subjects[s].score,
+                       c ? mn_report_subject_change(c, system->mmlu.subjects[s].subject) : NULL);
+    }
+}

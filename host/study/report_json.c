@@ -1,0 +1,107 @@
+/* report_json.c: the report as one JSON object. Shares are fractions of one; what cannot be said is
+ * null. */
+#include "minuano/report.h"
+
+#include <math.h>
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *text(const char *value)
+{
+    return value ? json_string(value) : json_null();
+}
+
+static json_t *interval_json(const struct mn_interval *interval)
+{
+    return json_pack("[o,o]", number(interval->low), number(interval->high));
+}
+
+static json_t *change_json(const struct mn_change *change)
+{
+    return json_pack("{s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:i}", "items", (json_int_t)change->items,
+                     "before", number(change->before), "after", number(change->after), "change",
+                     number(change->change), "interval", interval_json(&change->interval), "gained",
+                     (json_int_t)change->gained, "lost", (json_int_t)change->lost, "mcnemar_p",
+                     number(change->p), "clusters", change->clusters);
+}
+
+static json_t *training_json(const struct mn_system *system)
+{
+    const struct mn_train_result *trained = &system->trained;
+    json_t *settings = NULL, *out = json_object();
+    if (!system->settings) {
+        json_decref(out);
+        return json_null();
+    }
+    settings = json_loads(system->settings, JSON_DECODE_ANY, NULL);
+    json_object_set_new(out, "settings", settings ? settings : json_null());
+    json_object_set_new(out, "fingerprint", text(system->fingerprint));
+    json_object_set_new(out, "steps", json_integer(trained->steps));
+    json_object_set_new(out, "tokens", json_integer(trained->tokens));
+    json_object_set_new(out, "loss_tokens", json_integer(trained->loss_tokens));
+    json_object_set_new(out, "first_loss", number(trained->first_loss));
+    json_object_set_new(out, "last_loss", number(trained->last_loss));
+    return out;
+}
+
+static json_t *system_json(const struct mn_report_system *system)
+{
+    json_t *spider = mn_spider_tally_json(&system->spider);
+    json_object_set_new(spider, "planned", json_integer(system->system.spider_planned));
+    json_object_set_new(spider, "official_interval", interval_json(&system->spider_interval));
+    json_t *mmlu = mn_mmlu_scores_json(&system->mmlu);
+    json_object_set_new(mmlu, "planned", json_integer(system->system.mmlu_planned));
+    return json_pack("{s:s,s:s,s:f,s:o,s:o,s:o}", "name", system->system.name, "kind",
+                     system->system.id == 0 ? "base" : "adapter", "strength",
+                     system->system.strength, "training", training_json(&system->system), "spider",
+                     spider, "mmlu", mmlu);
+}
+
+static json_t *comparison_json(const struct mn_report_comparison *c)
+{
+    json_t *hardness = json_object(), *groups = json_object(), *subjects = json_object();
+    for (int h = 0; h < MN_HARDNESSES; h++) {
+        const char *name = mn_hardness_name((enum mn_hardness)h);
+        if (c->spider[h].items)
+            json_object_set_new(hardness, name ? name : "unknown", change_json(&c->spider[h]));
+    }
+    for (int g = 0; g < MN_MMLU_GROUPS; g++)
+        if (c->mmlu_groups[g].items)
+            json_object_set_new(groups, mn_mmlu_group_name((enum mn_mmlu_group)g),
+                                change_json(&c->mmlu_groups[g]));
+    for (size_t s = 0; s < c->base->mmlu.subject_count; s++)
+        if (c->mmlu_subjects[s].items)
+            json_object_set_new(subjects, c->base->mmlu.subjects[s].subject,
+                                change_json(&c->mmlu_subjects[s]));
+    json_t *spider =
+        json_pack("{s:o,s:o}", "all", change_json(&c->spider[MN_HARDNESSES]), "hardness", hardness);
+    json_t *mmlu = json_pack("{s:o,s:o,s:o,s:o,s:o}", "micro", change_json(&c->mmlu_micro), "macro",
+                             change_json(&c->mmlu_macro), "mass_change", number(c->mass_change),
+                             "groups", groups, "subjects", subjects);
+    return json_pack("{s:s,s:s,s:o,s:o}", "base", c->base->system.name, "system",
+                     c->system->system.name, "spider", spider, "mmlu", mmlu);
+}
+
+json_t *mn_report_json(const struct mn_report *report)
+{
+    json_t *systems = json_array(), *comparisons = json_array(), *seconds = json_object();
+    for (size_t i = 0; i < report->system_count; i++) {
+        const struct mn_system *system = &report->systems[i].system;
+        json_array_append_new(systems, system_json(&report->systems[i]));
+        if (system->settings)
+            json_object_set_new(seconds, system->name, number(system->trained.seconds));
+        if (i > 0) json_array_append_new(comparisons, comparison_json(&report->comparisons[i - 1]));
+    }
+    json_t *times = json_pack("{s:s,s:s,s:o}", "started", report->started, "finished",
+                              report->finished, "training_seconds", seconds);
+    json_t *run = json_pack("{s:s,s:s,s:s,s:s,s:O}", "minuano", report->version, "model",
+                            report->model, "model_fingerprint", report->model_fingerprint, "device",
+                            report->device, "config", report->config);
+    return json_pack("{s:s,s:b,s:I,s:I,s:o,s:o,s:o,s:o}", "study", report->name, "complete",
+                     report->complete, "items_done", (json_int_t)report->items_done,
+                     "items_planned", (json_int_t)report->items_planned, "run", run, "systems",
+                     systems, "comparisons", comparisons, "times", times);
+}

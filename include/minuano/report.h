@@ -1,0 +1,58 @@
+/* report.h: what a study found, as numbers, and those numbers for people and machines.
+ *
+ * mn_report_load computes everything once; terminal, Markdown, CSV and JSON only write it down, so
+ * they cannot disagree. */
+#ifndef MINUANO_REPORT_H
+#define MINUANO_REPORT_H
+
+#include "minuano/results.h"
+#include "minuano/statistics.h"
+
+struct mn_report_system {
+    struct mn_system system;
+    struct mn_spider_tally spider;      /* by hardness, [MN_HARDNESSES] over all */
+    struct mn_interval spider_interval; /* of the official accuracy over all, Wilson */
+    struct mn_mmlu_scores mmlu;
+    const struct mn_spider_row *spider_rows; /* (spider_count) */
+    const struct mn_mmlu_row *mmlu_rows;     /* (mmlu_count) */
+    size_t spider_count, mmlu_count;
+};
+
+/* A system against the base, on the items that both have finished. Spider by the official metric,
+ * items whose database is missing left out (they are counted in the tally); clustered by database.
+ * MMLU clustered by subject. */
+struct mn_report_comparison {
+    const struct mn_report_system *base, *system;
+    struct mn_change spider[MN_HARDNESSES + 1];
+    struct mn_change mmlu_micro, mmlu_macro, mmlu_groups[MN_MMLU_GROUPS];
+    struct mn_change *mmlu_subjects; /* (base->mmlu.subject_count), in that order */
+    double mass_change;              /* of A–D, micro; NaN for answers by reply */
+};
+
+/* NULL where the base has not answered the subject. */
+const struct mn_change *mn_report_subject_change(const struct mn_report_comparison *comparison,
+                                                 const char *subject);
+
+struct mn_report {
+    const char *name, *version, *model, *model_fingerprint, *device, *started, *finished;
+    json_t *config;                   /* as it was run; owned: mn_report_close */
+    struct mn_report_system *systems; /* (system_count), the base first */
+    size_t system_count;
+    struct mn_report_comparison *comparisons; /* (system_count - 1) */
+    bool complete;                            /* every planned item is there */
+    int64_t items_done, items_planned;
+};
+/* folder holds results.sqlite. Everything but config lives in the arena. */
+MN_CHECKED mn_status mn_report_load(mn_arena *arena, const char *folder, struct mn_report *out);
+void mn_report_close(struct mn_report *report);
+
+void mn_report_terminal(const struct mn_report *report, FILE *out);
+void mn_report_markdown(const struct mn_report *report, FILE *out);
+/* One row a system, task and slice: tidy, for a spreadsheet or a data frame. */
+void mn_report_csv(const struct mn_report *report, FILE *out);
+/* Everything that depends on a clock is under the key "times". The caller owns it. */
+json_t *mn_report_json(const struct mn_report *report);
+/* report.md, report.json and report.csv in the folder, each whole or not at all. */
+MN_CHECKED mn_status mn_report_write(const struct mn_report *report, const char *folder);
+
+#endif
