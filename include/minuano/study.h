@@ -1,0 +1,61 @@
+/* study.h: the whole experiment from one config: base, trainings, evaluations, report.
+ *
+ * OUTPUT/results.sqlite       every finished item, see results.h
+ * OUTPUT/trainings/NAME/      one training each, see mn_train
+ * OUTPUT/report.md, .json, .csv
+ *
+ * A study that was interrupted goes on where it was, item by item and step by step, and ends with
+ * the same report, times apart. */
+#ifndef MINUANO_STUDY_H
+#define MINUANO_STUDY_H
+
+#include "minuano/report.h"
+
+struct mn_study_settings {
+    const char *name, *output, *model;
+    int quantization; /* enum mn_quantization */
+    bool keep_packed;
+    struct {
+        const char *folder, *split, *train_split, *prompt;
+        int64_t limit, train_limit; /* items; 0: all */
+        int extraction;             /* enum mn_sql_extraction */
+        int64_t max_new_tokens, seed;
+        double temperature;
+    } spider;
+    struct {
+        const char *folder, *split;
+        struct mn_strings subjects;
+        int suite, format, answer; /* enum mn_mmlu_suite, _format, _answering */
+        int64_t shots, limit, max_new_tokens;
+    } mmlu;
+    json_t *defaults;  /* lora.* and train.* of every training; NULL: none */
+    json_t *trainings; /* [{"name": ..., "lora": {...}, "train": {...}}, ...]; NULL: none */
+};
+extern const struct mn_settings mn_study_settings_table;
+extern const char *const mn_study_quantizations[]; /* "none", "nf4", "nf4-double", NULL */
+
+/* One entry of `trainings` over the defaults. */
+struct mn_study_training {
+    const char *name;
+    struct mn_train_settings settings;
+    const char *json; /* all of settings, compact */
+};
+/* Names are letters, digits, '.', '_' and '-', and unique; `where` is the config's path. */
+MN_CHECKED mn_status mn_study_trainings(mn_arena *arena, const struct mn_study_settings *settings,
+                                        const char *where, struct mn_study_training **trainings,
+                                        size_t *count);
+
+struct mn_study {
+    const struct mn_study_settings *settings;
+    const char *where;        /* the config's path, for messages */
+    const char *model_folder; /* settings->model resolved */
+    const char *version;      /* of minuano */
+    mn_device *device;
+    mn_ranks *ranks; /* size 1 */
+};
+/* Runs, or goes on with, the study and writes its reports. MN_INTERRUPTED after a signal: what is
+ * finished is kept. A config that contradicts what OUTPUT was begun with is MN_INVALID; trainings
+ * may be added. */
+MN_CHECKED mn_status mn_study_run(const struct mn_study *study);
+
+#endif
