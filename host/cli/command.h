@@ -49,6 +49,10 @@ struct command {
     X(score)            \
     X(spider)           \
     X(spider_score)     \
+    X(mmlu)             \
+    X(mmlu_prompts)     \
+    X(study)            \
+    X(report)           \
     X(merge)            \
     X(inspect)          \
     X(tokenize)         \
