@@ -312,6 +312,8 @@ static void prepare_and_fetch(mn_sql *database, const char *sql, size_t length,
         set_error(out, MN_SQL_MULTIPLE, "more than one statement");
     else if (!statement)
         set_error(out, MN_SQL_EMPTY, "no statement");
+    else if (sqlite3_column_count(statement) == 0 || !sqlite3_stmt_readonly(statement))
+        set_error(out, MN_SQL_DENIED, "not a query"); /* REINDEX with nothing to do, say */
     else if (sqlite3_bind_parameter_count(statement) > 0)
         set_error(out, MN_SQL_OTHER, "the query has parameters without values");
     else
