@@ -29,37 +29,33 @@ struct run {
 
 /* --- one step --------------------------------------------------------------------------------- */
 
-/* Puts the step and the examples of a micro-batch before the message of what went wrong there. */
-static mn_status fail_micro_batch(const struct run *run, mn_status st, int64_t step,
-                                  const struct micro_batch *micro)
+/* Puts the step and the examples of a pass before the message of what went wrong there. */
+static mn_status fail_pass(const struct run *run, mn_status st, int64_t step,
+                           const struct pass *pass)
 {
     struct mn_text examples = {0};
-    for (int64_t i = micro->begin; i < micro->end; i++)
-        mn_text_printf(&examples, "%s%lld", i > micro->begin ? ", " : "",
+    for (int64_t i = pass->begin; i < pass->end; i++)
+        mn_text_printf(&examples, "%s%lld", i > pass->begin ? ", " : "",
                        (long long)run->packing.order[i]);
-    st =
-        mn_fail_in(st, "step %lld, micro-batch of examples %s", (long long)step + 1, examples.data);
+    st = mn_fail_in(st, "step %lld, batch of examples %s", (long long)step + 1, examples.data);
     mn_text_free(&examples);
     return st;
 }
 
 /* Adds this rank's share of the gradient and of the loss. */
-static mn_status run_micro_batches(struct run *run, int64_t step, const struct step_plan *plan,
-                                   double *loss_sum)
+static mn_status run_passes(struct run *run, const struct step_plan *plan, double *loss_sum)
 {
-    int64_t first = run->ranks->rank * run->settings->accumulation;
-    for (int64_t g = first; g < first + run->settings->accumulation && g < plan->micro_batches;
-         g++) {
-        struct micro_batch micro;
+    for (struct pass pass = {0}; packing_next_pass(&run->packing, plan, run->ranks->rank, &pass);) {
+        struct pass_batch filled;
         double sum = 0;
-        packing_micro_batch(&run->packing, plan, step, g, &micro);
-        struct mn_loss loss = {.targets = micro.targets,
+        packing_fill(&run->packing, plan, &pass, &filled);
+        struct mn_loss loss = {.targets = filled.targets,
                                .scale = 1.0 / (double)plan->loss_tokens,
                                .dropout_seed = (uint64_t)run->settings->seed,
-                               .first_row = micro.first_row};
-        mn_status st = mn_loss_backward(run->context, run->adapter, &micro.batch, &loss, &sum);
+                               .first_row = filled.first_row};
+        mn_status st = mn_loss_backward(run->context, run->adapter, &filled.batch, &loss, &sum);
         if (st == MN_OK && !isfinite(sum)) st = mn_fail(MN_NUMERIC, "the loss is %g", sum);
-        if (st != MN_OK) return fail_micro_batch(run, st, step, &micro);
+        if (st != MN_OK) return fail_pass(run, st, plan->step, &pass);
         *loss_sum += sum;
     }
     return MN_OK;
@@ -77,7 +73,7 @@ static mn_status run_step(struct run *run, int64_t step, struct step_record *rec
     packing_step(&run->packing, step, &plan);
     MN_TRY(device->calls->fill(device, adapter->gradient, 0,
                                (size_t)adapter->count * sizeof *adapter->gradient));
-    MN_TRY(run_micro_batches(run, step, &plan, &shared[0]));
+    MN_TRY(run_passes(run, &plan, &shared[0]));
     shared[1] = mn_interrupt_check() != MN_OK;
     MN_TRY(mn_ranks_sum_f64(run->ranks, shared, 2));
     double loss = shared[0] / (double)plan.loss_tokens;

@@ -21,6 +21,7 @@ mn_status packing_open(struct packing *out, const struct mn_examples *examples,
                               .batch = settings->batch,
                               .accumulation = settings->accumulation,
                               .ranks = ranks,
+                              .tokens_at_once = settings->tokens_at_once,
                               .seed = (uint64_t)settings->seed,
                               .epoch = -1};
     int64_t count = (int64_t)examples->count, sequences = step_sequences(&packing);
@@ -70,11 +71,10 @@ static void move_to_epoch(struct packing *packing, int64_t epoch)
 void packing_step(struct packing *packing, int64_t step, struct step_plan *out)
 {
     int64_t count = (int64_t)packing->examples->count, sequences = step_sequences(packing);
-    struct step_plan plan = {0};
+    struct step_plan plan = {.step = step};
     move_to_epoch(packing, step / packing->steps_per_epoch);
     plan.begin = step % packing->steps_per_epoch * sequences;
     plan.end = plan.begin + sequences < count ? plan.begin + sequences : count;
-    plan.micro_batches = (plan.end - plan.begin + packing->batch - 1) / packing->batch;
     for (int64_t i = plan.begin; i < plan.end; i++) {
         plan.tokens += example_at(packing, i)->count;
         plan.loss_tokens += loss_rows_of(example_at(packing, i));
@@ -82,21 +82,32 @@ void packing_step(struct packing *packing, int64_t step, struct step_plan *out)
     *out = plan;
 }
 
-static void span_of(const struct packing *packing, const struct step_plan *plan, int64_t g,
-                    int64_t *begin, int64_t *end)
+static int64_t rows_between(const struct packing *packing, int64_t begin, int64_t end)
 {
-    *begin = plan->begin + g * packing->batch;
-    *end = *begin + packing->batch < plan->end ? *begin + packing->batch : plan->end;
+    return packing->rows_before[end] - packing->rows_before[begin];
 }
 
-void packing_measure(const struct packing *packing, const struct step_plan *plan, int64_t g,
-                     int64_t *rows, int64_t *loss_rows)
+bool packing_next_pass(const struct packing *packing, const struct step_plan *plan, int rank,
+                       struct pass *last)
 {
-    int64_t begin, end;
-    span_of(packing, plan, g, &begin, &end);
-    *rows = packing->rows_before[end] - packing->rows_before[begin];
-    *loss_rows = 0;
-    for (int64_t i = begin; i < end; i++) *loss_rows += loss_rows_of(example_at(packing, i));
+    int64_t share = packing->batch * packing->accumulation;
+    int64_t first = plan->begin + rank * share, end = first + share;
+    struct pass next = {.begin = last->end > 0 ? last->end : first};
+    if (end > plan->end) end = plan->end;
+    if (next.begin >= end) return false;
+    next.end = next.begin;
+    do {
+        int64_t more = next.end + packing->batch < end ? next.end + packing->batch : end;
+        if (next.end > next.begin &&
+            rows_between(packing, next.begin, more) > packing->tokens_at_once)
+            break;
+        next.end = more;
+    } while (next.end < end);
+    next.rows = rows_between(packing, next.begin, next.end);
+    for (int64_t i = next.begin; i < next.end; i++)
+        next.loss_rows += loss_rows_of(example_at(packing, i));
+    *last = next;
+    return true;
 }
 
 void packing_reserve(struct packing *packing, int rows, int sequences)
@@ -107,13 +118,12 @@ void packing_reserve(struct packing *packing, int rows, int sequences)
     packing->offsets = MN_NEW(packing->arena, int32_t, sequences + 1);
 }
 
-void packing_micro_batch(const struct packing *packing, const struct step_plan *plan, int64_t step,
-                         int64_t g, struct micro_batch *out)
+void packing_fill(const struct packing *packing, const struct step_plan *plan,
+                  const struct pass *pass, struct pass_batch *out)
 {
     int32_t rows = 0, loss_rows = 0, sequences = 0;
-    int64_t begin, end;
-    span_of(packing, plan, g, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
+    int64_t epoch = plan->step / packing->steps_per_epoch;
+    for (int64_t i = pass->begin; i < pass->end; i++) {
         const struct mn_example *example = example_at(packing, i);
         packing->offsets[sequences++] = rows;
         for (int t = 0; t + 1 < example->count; t++, rows++) {
@@ -124,8 +134,7 @@ void packing_micro_batch(const struct packing *packing, const struct step_plan *
         }
     }
     packing->offsets[sequences] = rows;
-    int64_t epoch_rows = packing->rows_before[packing->examples->count];
-    *out = (struct micro_batch){
+    *out = (struct pass_batch){
         .batch = {.tokens = rows,
                   .sequences = sequences,
                   .ids = packing->ids,
@@ -133,8 +142,7 @@ void packing_micro_batch(const struct packing *packing, const struct step_plan *
                   .logit_rows = loss_rows,
                   .logit_row = packing->logit_row},
         .targets = packing->targets,
-        .first_row = step / packing->steps_per_epoch * epoch_rows + packing->rows_before[begin],
-        .begin = begin,
-        .end = end,
+        .first_row = epoch * packing->rows_before[packing->examples->count] +
+                     packing->rows_before[pass->begin],
     };
 }

@@ -47,11 +47,12 @@ mn_status check_examples(const struct mn_examples *examples, const struct mn_mod
     return MN_OK;
 }
 
-/* Walks through every step: the largest micro-batch of the run, not the largest there could be. */
+/* Walks through every step: the largest pass of the run, not the largest there could be. */
 mn_status measure_run(struct packing *packing, const struct mn_train_settings *settings,
                       struct mn_train_plan *out)
 {
-    int64_t most_rows = 0, most_loss_rows = 0;
+    struct pass most = {0};
+    int64_t most_sequences = 0;
     struct mn_train_plan plan = {.steps = packing_steps(packing, settings),
                                  .steps_per_epoch = packing->steps_per_epoch};
     if (plan.steps == 0)
@@ -61,19 +62,19 @@ mn_status measure_run(struct packing *packing, const struct mn_train_settings *s
         packing_step(packing, step, &taken);
         plan.tokens += taken.tokens;
         plan.loss_tokens += taken.loss_tokens;
-        for (int64_t g = 0; g < taken.micro_batches; g++) {
-            int64_t rows, loss_rows;
-            packing_measure(packing, &taken, g, &rows, &loss_rows);
-            if (rows > most_rows) most_rows = rows;
-            if (loss_rows > most_loss_rows) most_loss_rows = loss_rows;
-        }
+        for (int rank = 0; rank < packing->ranks; rank++)
+            for (struct pass pass = {0}; packing_next_pass(packing, &taken, rank, &pass);) {
+                if (pass.rows > most.rows) most.rows = pass.rows;
+                if (pass.loss_rows > most.loss_rows) most.loss_rows = pass.loss_rows;
+                if (pass.end - pass.begin > most_sequences) most_sequences = pass.end - pass.begin;
+            }
     }
-    if (most_rows > INT_MAX)
+    if (most.rows > INT_MAX)
         return mn_fail(MN_INVALID, "train.batch: a micro-batch of %lld tokens is too large",
-                       (long long)most_rows);
-    plan.limits = (struct mn_limits){.tokens = (int)most_rows,
-                                     .sequences = (int)settings->batch,
-                                     .logit_rows = most_loss_rows < LOGIT_ROWS ? (int)most_loss_rows
+                       (long long)most.rows);
+    plan.limits = (struct mn_limits){.tokens = (int)most.rows,
+                                     .sequences = (int)most_sequences,
+                                     .logit_rows = most.loss_rows < LOGIT_ROWS ? (int)most.loss_rows
                                                                                : LOGIT_ROWS,
                                      .training = true};
     *out = plan;

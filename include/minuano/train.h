@@ -53,6 +53,7 @@ struct mn_train_settings {
     int64_t steps; /* optimizer steps; 0: epochs decides */
     double epochs;
     int64_t batch, accumulation; /* sequences a micro-batch, micro-batches a step (a rank) */
+    int64_t tokens_at_once;      /* micro-batches are run together up to so many; 0: each alone */
     int64_t max_length;
     double learning_rate, beta1, beta2, epsilon, weight_decay, max_grad_norm;
     int schedule; /* enum mn_schedule */
@@ -94,6 +95,9 @@ extern const char *const mn_schedule_names[], *const mn_loss_on_names[];
                      "sequences of a micro-batch", .low = 1, .high = 65536),                       \
         MN_TRAIN_ROW(type, at, "train.accumulation", MN_SETTING_INT, accumulation, "4",            \
                      "micro-batches of a step, on each rank", .low = 1, .high = 65536),            \
+        MN_TRAIN_ROW(type, at, "train.tokens_at_once", MN_SETTING_INT, tokens_at_once, "0",        \
+                     "run micro-batches together up to so many tokens: faster, same step; 0: not", \
+                     .low = 0, .high = 1e9),                                                       \
         MN_TRAIN_ROW(type, at, "train.max_length", MN_SETTING_INT, max_length, "1024",             \
                      "tokens of an example; what is longer is cut at the right", .low = 2,         \
                      .high = 1048576),                                                             \
@@ -134,7 +138,7 @@ struct mn_train_plan {
     int64_t steps, steps_per_epoch;
     int64_t tokens, loss_tokens; /* of all steps, over all ranks */
     int64_t parameters;          /* of the adapter */
-    struct mn_limits limits;     /* of the context, for the largest micro-batch of the run */
+    struct mn_limits limits;     /* of the context, for the largest pass of the run */
     size_t by_use[MN_MEMORY_USES];
 };
 MN_CHECKED mn_status mn_train_plan(const mn_device *device, const struct mn_model_config *config,

@@ -35,7 +35,6 @@ static void test_packing_takes_every_example_once_an_epoch(void **state)
     for (int64_t step = 0; step < 9; step++) {
         packing_step(&packing, step, &plan);
         assert_int_equal(plan.end - plan.begin, step % 3 == 2 ? 3 : 4);
-        assert_int_equal(plan.micro_batches, 2);
         for (int64_t i = plan.begin; i < plan.end; i++) {
             taken[step / 3][packing.order[i]]++;
             moved += packing.order[i] != last + 1;
@@ -56,11 +55,13 @@ static void test_packing_lays_sequences_end_to_end(void **state)
     struct mn_train_settings settings = {.batch = 3, .accumulation = 1, .steps = 4, .seed = 1};
     struct packing packing;
     struct step_plan plan;
-    struct micro_batch micro;
+    struct pass pass = {0};
+    struct pass_batch micro;
     OK(packing_open(&packing, &examples, &settings, 1));
     packing_reserve(&packing, 6, 3);
     packing_step(&packing, 2, &plan);
-    packing_micro_batch(&packing, &plan, 2, 0, &micro);
+    assert_true(packing_next_pass(&packing, &plan, 0, &pass));
+    packing_fill(&packing, &plan, &pass, &micro);
     assert_int_equal(plan.tokens, 2 + 3 + 4);
     assert_int_equal(plan.loss_tokens, 1 + 1 + 2);
     assert_int_equal(micro.batch.tokens, 1 + 2 + 3);
@@ -100,14 +101,21 @@ static void test_packing_does_not_depend_on_how_ranks_share_a_step(void **state)
         packing_step(&a, step, &p);
         packing_step(&b, step, &q);
         assert_memory_equal(&p, &q, sizeof p);
-        for (int64_t g = 0; g < p.micro_batches; g++) {
-            struct micro_batch x, y;
-            packing_micro_batch(&a, &p, step, g, &x);
-            packing_micro_batch(&b, &q, step, g, &y);
-            assert_int_equal(x.first_row, y.first_row);
-            assert_int_equal(x.batch.tokens, y.batch.tokens);
-            assert_memory_equal(x.batch.ids, y.batch.ids, (size_t)x.batch.tokens * 4);
+        struct pass x = {0}, y = {0};
+        for (int g = 0; g < 2; g++) {
+            struct pass_batch u, v;
+            bool more = packing_next_pass(&a, &p, 0, &x);
+            y = (struct pass){0};
+            assert_int_equal(more, packing_next_pass(&b, &q, g, &y));
+            if (!more) break;
+            packing_fill(&a, &p, &x, &u);
+            packing_fill(&b, &q, &y, &v);
+            assert_memory_equal(&x, &y, sizeof x);
+            assert_int_equal(u.first_row, v.first_row);
+            assert_int_equal(u.batch.tokens, v.batch.tokens);
+            assert_memory_equal(u.batch.ids, v.batch.ids, (size_t)u.batch.tokens * 4);
         }
+        assert_false(packing_next_pass(&a, &p, 0, &x));
     }
     packing_close(&a);
     packing_close(&b);
@@ -126,13 +134,46 @@ static void test_packing_numbers_rows_without_a_gap(void **state)
     for (int64_t step = 0; step < 10; step++) {
         struct step_plan plan;
         packing_step(&packing, step, &plan);
-        for (int64_t g = 0; g < plan.micro_batches; g++) {
-            struct micro_batch micro;
-            packing_micro_batch(&packing, &plan, step, g, &micro);
-            assert_int_equal(micro.first_row, next);
-            next += micro.batch.tokens;
+        for (struct pass pass = {0}; packing_next_pass(&packing, &plan, 0, &pass);) {
+            struct pass_batch filled;
+            packing_fill(&packing, &plan, &pass, &filled);
+            assert_int_equal(filled.first_row, next);
+            assert_int_equal(filled.batch.tokens, pass.rows);
+            assert_int_equal(filled.batch.logit_rows, pass.loss_rows);
+            next += filled.batch.tokens;
         }
     }
+    packing_close(&packing);
+    mn_examples_free(&examples);
+}
+
+static void test_packing_runs_micro_batches_together_up_to_a_limit(void **state)
+{
+    (void)state;
+    struct mn_examples examples = numbered(16);
+    struct mn_train_settings settings = {
+        .batch = 2, .accumulation = 4, .steps = 10, .seed = 9, .tokens_at_once = 40};
+    struct packing packing;
+    int together = 0;
+    OK(packing_open(&packing, &examples, &settings, 1));
+    for (int64_t step = 0; step < 10; step++) {
+        struct step_plan plan;
+        struct pass pass = {0};
+        packing_step(&packing, step, &plan);
+        int64_t at = plan.begin;
+        while (packing_next_pass(&packing, &plan, 0, &pass)) {
+            assert_int_equal(pass.begin, at);
+            assert_true(pass.rows <= 40);
+            assert_int_equal((pass.end - pass.begin) % 2, 0);
+            if (pass.end < plan.end) /* one more micro-batch would have been too many */
+                assert_true(packing.rows_before[pass.end + 2] - packing.rows_before[pass.begin] >
+                            40);
+            together += pass.end - pass.begin > 2;
+            at = pass.end;
+        }
+        assert_int_equal(at, plan.end);
+    }
+    assert_true(together > 5);
     packing_close(&packing);
     mn_examples_free(&examples);
 }
@@ -157,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_packing_lays_sequences_end_to_end),
         cmocka_unit_test(test_packing_does_not_depend_on_how_ranks_share_a_step),
         cmocka_unit_test(test_packing_numbers_rows_without_a_gap),
+        cmocka_unit_test(test_packing_runs_micro_batches_together_up_to_a_limit),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);
 }

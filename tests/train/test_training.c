@@ -203,6 +203,33 @@ static void test_training_on_more_threads_gives_the_same_bits(void **state)
     world = one;
 }
 
+static double loss_of_step(const char *folder, int64_t step)
+{
+    struct mn_jsonl file = {0};
+    json_t *line = NULL;
+    OK(mn_jsonl_open(&file, mn_path(world.arena, folder, "metrics.jsonl")));
+    for (int64_t i = 0; i < step; i++) {
+        json_decref(line);
+        OK(mn_jsonl_next(&file, &line));
+    }
+    double loss = json_number_value(json_object_get(line, "loss"));
+    json_decref(line);
+    mn_jsonl_close(&file);
+    return loss;
+}
+
+/* Masks of dropout go by the row's number in the run: only the order of sums is another. */
+static void test_training_with_micro_batches_together_takes_the_same_steps(void **state)
+{
+    (void)state;
+    const char *together = test_scratch("together"), *apart = uninterrupted();
+    struct mn_train_settings settings = with_dropout();
+    settings.tokens_at_once = 1000;
+    OK(train(&settings, together));
+    for (int64_t step = 1; step <= settings.steps; step++)
+        assert_true(fabs(loss_of_step(together, step) - loss_of_step(apart, step)) < 1e-5);
+}
+
 /* The parts of a metrics line that do not depend on the clock. */
 static void check_same_metrics(const char *a, const char *b)
 {
@@ -377,7 +404,7 @@ static void test_training_stops_at_a_loss_that_is_no_number(void **state)
     OK(mn_adapter_save(adapter, test_scratch("poisoned")));
     mn_adapter_close(&adapter);
     settings.initial = test_scratch("poisoned");
-    FAILS(train(&settings, folder), MN_NUMERIC, "step 1, micro-batch of examples");
+    FAILS(train(&settings, folder), MN_NUMERIC, "step 1, batch of examples");
     assert_false(mn_file_exists(mn_path(world.arena, folder, "final_adapter")));
 }
 
@@ -426,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_training_follows_transformers_and_peft),
         cmocka_unit_test(test_training_twice_gives_the_same_bits),
         cmocka_unit_test(test_training_on_more_threads_gives_the_same_bits),
+        cmocka_unit_test(test_training_with_micro_batches_together_takes_the_same_steps),
         cmocka_unit_test(test_training_killed_and_resumed_gives_the_same_bits),
         cmocka_unit_test(test_training_signalled_saves_and_goes_on),
         cmocka_unit_test(test_training_passes_over_damaged_checkpoints),
