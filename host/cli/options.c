@@ -110,6 +110,14 @@ static enum help_form help_wanted(int argc, char **argv)
     return HELP_NONE;
 }
 
+/* What only the command line could have given is wrong usage when it is absent. */
+static mn_status check_settings(const struct invocation *call)
+{
+    const char *where = call->config_path ? call->config_path : call->command->name;
+    mn_status st = mn_settings_check(call->command->settings, call->settings, where);
+    return st == MN_INVALID && !call->config_path ? mn_fail(MN_USAGE, "%s", mn_error()) : st;
+}
+
 mn_status parse_invocation(struct invocation *call, const struct command *command, int argc,
                            char **argv, enum help_form *help)
 {
@@ -148,10 +156,7 @@ mn_status parse_invocation(struct invocation *call, const struct command *comman
                        command->usage, call->positional_count);
     if (call->config_path) MN_TRY(read_config(call));
     for (int i = 0; i < option_count; i++) MN_TRY(take_option(call, argc, argv, &options[i]));
-    if (command->settings)
-        MN_TRY(mn_settings_check(command->settings, call->settings,
-                                 call->config_path ? call->config_path : command->name));
-    return MN_OK;
+    return command->settings ? check_settings(call) : MN_OK;
 }
 
 void print_help(const struct command *command, enum help_form form, FILE *out)

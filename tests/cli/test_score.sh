@@ -1,0 +1,48 @@
+#!/bin/sh
+# minuano score: what generate wrote gets the log-probability that generate gave it.
+. "$MINUANO_SOURCE/tests/cli/support.sh"
+model=$MINUANO_SOURCE/checkpoints/demo
+score() { # INPUT OUTPUT OPTIONS...
+    input=$1 output=$2
+    shift 2
+    ok score --model "$model" --device reference --input "$input" --output "$output" "$@"
+}
+
+printf '{"prompt_ids":[1,50,60]}\n{"prompt_ids":[1,70]}\n' >prompts
+ok generate --model "$model" --device reference --input prompts --output written --max-new-tokens 8 --temperature 1
+sed 's/.*"ids":\(\[[0-9,]*\]\).*/{"prompt_ids":[1,50,60],"completion_ids":\1}/; 2s/50,60/70/' written >in
+score in out1
+[ "$(wc -l <out1)" = 2 ] || die "expected 2 lines"
+grep -vqE '^\{"tokens":\[[0-9,]*\],"logprobs":\[[-0-9.,e]*\],"logprob":-[0-9.e-]+\}$' out1 && die "another form: $(cat out1)"
+for line in 1 2; do
+    finish=$(sed -n ${line}p written | sed 's/.*"finish_reason":"\([a-z]*\)".*/\1/')
+    [ "$finish" = length ] || continue # a stop counts the EOS too
+    a=$(sed -n ${line}p written | sed 's/.*"logprob":\([-0-9.e]*\).*/\1/')
+    b=$(sed -n ${line}p out1 | sed 's/.*"logprob":\([-0-9.e]*\).*/\1/')
+    echo "$a $b" | awk '{ d = $1 - $2; exit !(d < 1e-4 && d > -1e-4) }' || die "line $line: generate says $a, score $b"
+done
+
+# Text is cut where the ids leave the prompt's own; order and company change nothing.
+printf '{"prompt":"The capital of France is","completion":" Paris."}\n{"prompt":"a","completion":""}\n' >text
+score text out2
+sed -n 2p out2 | grep -q '^{"tokens":\[\],"logprobs":\[\],"logprob":0.0}$' || die "empty completion: $(sed -n 2p out2)"
+cat in text >all
+score all out3
+cat out1 out2 >expected
+same out3 expected
+sed -n '4p;3p;2p;1p' all >shuffled
+score shuffled out4 --json
+sed -n '4p;3p;2p;1p' expected >expected4
+same out4 expected4
+grep -q '"items":4,"scored":4' out || die "--json: $(cat out)"
+
+refuse() { # LINE WORDS
+    printf '%s\n' "$1" >bad
+    fails 1 "$2" score --model "$model" --input bad --output none
+    [ ! -e none ] && [ ! -e none.partial ] || die "a refused input left an output"
+}
+refuse '{"prompt":"a"}' 'bad:1: expected an object with one key of "completion", "completion_ids", found none of them'
+refuse '{"completion":"a"}' 'bad:1: expected an object with one key of "prompt", "prompt_ids", found none of them'
+refuse '{"prompt_ids":[1],"completion_ids":["x"]}' 'bad:1: key "completion_ids": element 0'
+refuse '{"prompt_ids":[],"completion_ids":[5]}' 'bad:1: the prompt has no tokens'
+echo passed
