@@ -2,7 +2,10 @@
  *
  * It splits SQL into tokens as the sqlparse library does, takes the first statement, and drops the
  * tokens that spell DISTINCT. What matters of that library here: where quotes, brackets, comments
- * and words end, and at which `;` a statement does. */
+ * and words end, and at which `;` a statement does.
+ *
+ * Left out: its front end also turns " value " in a prediction into " 1 ", for systems that predict
+ * no values. A column may well be called that, and a right query would become a wrong one. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -163,22 +166,20 @@ static struct view prediction(struct view text)
 void mn_sql_official(const char *sql, size_t length, enum mn_sql_role role, bool keep_distinct,
                      struct mn_text *out)
 {
-    static const char *const replaced[][2] = {
-        {" value ", " 1 "}, {"> =", ">="}, {"< =", "<="}, {"! =", "!="}};
+    static const char *const replaced[][2] = {{"> =", ">="}, {"< =", "<="}, {"! =", "!="}};
     struct mn_text step[2] = {{0}, {0}};
     struct view text = {sql, length};
-    bool predicted = role == MN_SQL_ROLE_PREDICTION;
-    if (predicted) text = prediction(text);
-    for (size_t i = predicted ? 0 : 1; i < sizeof replaced / sizeof replaced[0]; i++) {
+    if (role == MN_SQL_ROLE_PREDICTION) text = prediction(text);
+    for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++) {
         struct mn_text *to = &step[i % 2];
         mn_text_clear(to);
         add_replaced(text, replaced[i][0], replaced[i][1], to);
         text = (struct view){to->data, to->length};
     }
     if (!keep_distinct) {
-        mn_text_clear(&step[0]);
-        add_without_distinct(text, &step[0]);
-        text = (struct view){step[0].data, step[0].length};
+        mn_text_clear(&step[1]);
+        add_without_distinct(text, &step[1]);
+        text = (struct view){step[1].data, step[1].length};
     }
     add_with_year(text, out);
     mn_text_free(&step[0]);

@@ -26,8 +26,8 @@ void mn_sql_extract(const char *reply, size_t length, enum mn_sql_extraction how
 
 /* Appends what the official evaluator runs in place of `sql`: `> =`, `< =`, `! =` closed up and
  * YEAR(CURDATE()) replaced by 2020; without keep_distinct, only the first statement, less its
- * tokens DISTINCT (those in quotes and comments stay). A prediction is also cut at its first tab,
- * stripped, and has " value " replaced by " 1 ". */
+ * tokens DISTINCT (those in quotes and comments stay). A prediction is also stripped and cut at its
+ * first tab. */
 enum mn_sql_role { MN_SQL_ROLE_GOLD, MN_SQL_ROLE_PREDICTION };
 void mn_sql_official(const char *sql, size_t length, enum mn_sql_role role, bool keep_distinct,
                      struct mn_text *out);

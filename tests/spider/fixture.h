@@ -46,7 +46,10 @@ static const char fixture_script[] =
 /* The folder of the data set: dev.json with six items, the last of a missing database. */
 static inline const char *make_spider(void)
 {
-    const char *folder = test_scratch("spider");
+    static int made;
+    char name[40];
+    snprintf(name, sizeof name, "spider-%d", made++);
+    const char *folder = test_scratch(name);
     char path[4096];
     snprintf(path, sizeof path, "%s/database/zoo", folder);
     OK(mn_make_directories(path));

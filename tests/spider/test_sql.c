@@ -67,7 +67,7 @@ static void test_official_text_of_a_prediction(void **state)
         {"SELECT ';'; x", "SELECT ';'; x", "SELECT ';';"},
         {"a > = b < = c ! = d", "a >= b <= c != d", "a >= b <= c != d"},
         {"x = Year ( CurDate ( ) ) - y", "x = 2020- y", "x = 2020- y"},
-        {"a = value and b", "a = 1 and b", "a = 1 and b"},
+        {"a = value and b", "a = value and b", "a = value and b"},
         {"  SELECT 1\tfrom 7", "SELECT 1", "SELECT 1"},
         {"", "", ""},
     };

@@ -1,0 +1,30 @@
+#!/bin/sh
+# `spider score` on the demo's own gold queries: all hits; each form of predictions; clear errors.
+set -eu
+spider=$MINUANO_SOURCE/spider_db/demo
+[ -f "$spider/dev.json" ] || { echo "skipped: no spider_db/demo"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+sed -n 's/.*"query": "\([^"]*\)", "sql".*/\1/p' "$spider/dev.json" > "$work/gold.sql"
+count=$(wc -l < "$work/gold.sql")
+[ "$count" -gt 10 ]
+sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/{"sql_gerado": "&"}/' "$work/gold.sql" > "$work/gold.jsonl"
+
+score() { "$MINUANO" spider score --quiet --spider "$spider" --predictions "$1" --output "$work/out" --json; }
+for form in sql jsonl; do
+    summary=$(score "$work/gold.$form")
+    case $summary in
+    "{\"total\":$count,\"judged\":$count,\"missing\":0,\"official\":$count,\"distinct\":$count,\"seed\":$count,"*) ;;
+    *) echo "$form: $summary"; exit 1 ;;
+    esac
+    [ "$(wc -l < "$work/out")" -eq "$count" ]
+    head -n 1 "$work/out" | grep -q '^{"index":0,"db_id":".*","hardness":".*","official":true,"distinct":true,"seed":true,"error":null}$'
+done
+
+# one line too few: an error that says so, and what stood at the output before stays
+head -n 3 "$work/gold.sql" > "$work/short.sql"
+cp "$work/out" "$work/before"
+if score "$work/short.sql" > "$work/summary"; then exit 1; fi
+grep -q "expected $count lines, one an item of the split, found 3" "$work/summary"
+cmp "$work/out" "$work/before"
