@@ -5,7 +5,6 @@
 #include <sys/sysinfo.h>
 #include <sched.h>
 
-#include <cblas.h>
 #include <jansson.h>
 #include <mpi.h>
 #include <openssl/crypto.h>
@@ -114,9 +113,8 @@ static json_t *libraries(void)
     char mpi[MPI_MAX_LIBRARY_VERSION_STRING] = "unknown";
     int length;
     if (MPI_Get_library_version(mpi, &length) == MPI_SUCCESS) mpi[strcspn(mpi, ",\n")] = '\0';
-    return json_pack("{s:s,s:s,s:s,s:s,s:s}", "openblas", openblas_get_config(), "mpi", mpi,
-                     "sqlite", sqlite3_libversion(), "jansson", jansson_version_str(), "openssl",
-                     OpenSSL_version(OPENSSL_VERSION));
+    return json_pack("{s:s,s:s,s:s,s:s}", "mpi", mpi, "sqlite", sqlite3_libversion(), "jansson",
+                     jansson_version_str(), "openssl", OpenSSL_version(OPENSSL_VERSION));
 }
 
 /* models--owner--name folders of the hub cache that resolve. */

@@ -47,14 +47,19 @@ static void tile_plain(float *tile, const float *a, const float *b, int inner)
     memcpy(tile, sum, sizeof sum);
 }
 
-const struct mn_ref_kernel *mn_ref_kernel(void)
+const struct mn_ref_kernel *mn_ref_kernel_at(int i)
 {
     static const struct mn_ref_kernel plain = {"plain C", PLAIN_ROWS, PLAIN_COLS, tile_plain};
 #if defined(__x86_64__)
     static const struct mn_ref_kernel avx512 = {"AVX-512", 12, 32, tile_avx512};
     static const struct mn_ref_kernel avx2 = {"AVX2", 6, 16, tile_avx2};
-    if (__builtin_cpu_supports("avx512f")) return &avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &avx2;
+    if (__builtin_cpu_supports("avx512f") && i-- == 0) return &avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && i-- == 0) return &avx2;
 #endif
-    return &plain;
+    return i == 0 ? &plain : NULL;
+}
+
+const struct mn_ref_kernel *mn_ref_kernel(void)
+{
+    return mn_ref_kernel_at(0);
 }

@@ -12,7 +12,10 @@ struct mn_ref_kernel {
 
 enum { MN_REF_TILE = 12 * 32 }; /* elements of the largest */
 
-/* The best for this processor; the same one for the life of the process. */
+/* What this processor can run, the best first; NULL behind the last, plain C. */
+const struct mn_ref_kernel *mn_ref_kernel_at(int i);
+
+/* The one in use: the best. */
 const struct mn_ref_kernel *mn_ref_kernel(void);
 
 #endif

@@ -1,6 +1,7 @@
 /* The reference's GEMM, against CBLAS, and its threads. */
 #include <cblas.h>
 
+#include "../../host/reference/kernel.h"
 #include "../../host/reference/reference.h"
 #include "support/pair.h"
 
@@ -50,6 +51,30 @@ static void test_gemm_matches_cblas(void **state)
             matches_cblas(*state, i, across & 1, across & 2);
             pair_after(state);
         }
+}
+
+/* Wider machines than this one's choice, and narrower ones, take other tiles: all that can run here
+ * do. */
+static void test_every_tile_this_processor_runs_is_right(void **state)
+{
+    enum { INNER = 37 };
+    struct pair *p = *state;
+    int kernels = 0;
+    for (const struct mn_ref_kernel *kernel; (kernel = mn_ref_kernel_at(kernels)); kernels++) {
+        const float *a = floats_of(p, random_f32(p, INNER * kernel->rows, 1));
+        const float *b = floats_of(p, random_f32(p, INNER * kernel->cols, 1));
+        float tile[MN_REF_TILE];
+        printf("tile: %s\n", kernel->vectors);
+        kernel->tile(tile, a, b, INNER);
+        for (int r = 0; r < kernel->rows; r++)
+            for (int c = 0; c < kernel->cols; c++) {
+                double sum = 0;
+                for (int k = 0; k < INNER; k++)
+                    sum += (double)a[k * kernel->rows + r] * b[k * kernel->cols + c];
+                assert_float_equal(tile[r * kernel->cols + c], (float)sum, 1e-5f);
+            }
+    }
+    assert_in_range(kernels, 1, 3);
 }
 
 static void test_gemm_does_not_depend_on_threads(void **state)
@@ -111,6 +136,7 @@ static void test_parallel_does_each_item_once(void **state)
 
 static const struct CMUnitTest tests[] = {
     PAIR_TEST(test_gemm_matches_cblas),
+    PAIR_TEST(test_every_tile_this_processor_runs_is_right),
     PAIR_TEST(test_gemm_does_not_depend_on_threads),
     PAIR_TEST(test_parallel_does_each_item_once),
 };
