@@ -89,7 +89,7 @@ static void test_ranks_that_stall_are_named(void **state)
     if (ranks->rank == 0)
         FAILS(mn_ranks_sum_i64(ranks, &n, 1), MN_PEER, "waiting for rank 1");
     else
-        sleep(1);
+        sleep(3); /* long enough that a loaded machine lets the other one finish first */
 }
 
 int main(int argc, char **argv)
@@ -105,7 +105,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "together") == 0) {
         if (mn_ranks_open(&ranks, true) != MN_OK) return 1;
         int failed = cmocka_run_group_tests(together, NULL, NULL);
-        if (ranks->rank == 0) sleep(3); /* mpirun kills the other when this one leaves */
+        if (ranks->rank == 0) sleep(5); /* mpirun kills the other when this one leaves */
         mn_ranks_abandon(&ranks);
         _exit(failed); /* what MPI keeps until MPI_Finalize is no leak of ours */
     }
