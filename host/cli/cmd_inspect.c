@@ -49,6 +49,9 @@ static mn_status add_tensors(json_t *out, const char *path, bool list)
             json_object_set_new(types, mn_dtype_name((enum mn_dtype)t),
                                 json_integer((json_int_t)by_type[t]));
     json_object_set_new(out, "tensors", json_integer((json_int_t)mn_tensors_count(tensors)));
+    if (mn_tensors_unread(tensors))
+        json_object_set_new(out, "tensors_of_other_dtypes",
+                            json_integer((json_int_t)mn_tensors_unread(tensors)));
     json_object_set_new(out, "parameters", json_integer((json_int_t)parameters));
     json_object_set_new(out, "bytes", json_integer((json_int_t)bytes));
     json_object_set(out, "dtypes", types);

@@ -120,6 +120,8 @@ static mn_status check_prefill(const mn_context *c, const mn_adapter *adapter,
     MN_TRY(check_size(c, b->tokens, b->sequences));
     MN_TRY(check_adapter(c, adapter));
     MN_TRY(check_range("token", b->ids, b->tokens, c->model->config.vocab));
+    if (!b->prefix_start != !b->prefix_length)
+        return mn_fail(MN_INVALID, "batch: prefix_start and prefix_length: expected both or none");
     if (b->prefix_start)
         MN_TRY(check_extents(c, "prefix", b->prefix_start, b->prefix_length, b->sequences, 0));
     MN_TRY(check_sequences(c, b));

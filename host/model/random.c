@@ -7,7 +7,7 @@
 #include "internal.h"
 #include "minuano/random.h"
 
-enum { DRAWS = 1048573 };
+enum { ALIGNMENT = 8, DRAWS = ALIGNMENT * 131071 };
 
 struct random_source {
     struct weight_source source;

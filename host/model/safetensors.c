@@ -377,6 +377,11 @@ size_t mn_tensors_count(const mn_tensors *tensors)
     return tensors->list.count;
 }
 
+size_t mn_tensors_unread(const mn_tensors *tensors)
+{
+    return tensors->list.other_count;
+}
+
 const struct mn_tensor *mn_tensors_at(const mn_tensors *tensors, size_t i)
 {
     return &tensors->list.item[i];

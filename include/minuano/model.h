@@ -77,7 +77,7 @@ MN_CHECKED mn_status mn_model_open(mn_model **out, mn_device *device, const char
                                    const struct mn_model_options *options);
 /* Random weights in a given shape, mn_random_normal * 0.02 (norms: 1 + that), rounded to bf16 so
  * that every device holds the same: for tests and bench; no files. The draws repeat after
- * 1,048,573. */
+ * 1,048,568. */
 MN_CHECKED mn_status mn_model_random(mn_model **out, mn_device *device,
                                      const struct mn_model_config *config, uint64_t seed,
                                      const struct mn_model_options *options);

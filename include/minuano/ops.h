@@ -3,7 +3,8 @@
  * One typedef a signature: from it come the slot, the reference and the CUDA launcher. Both sides
  * check their arguments with the same mn_check_* functions, so that they reject the same calls. A
  * launcher launches and returns: no allocation, no synchronization. Scratch comes in as
- * `workspace`, whose size the *_workspace twin gives.
+ * `workspace`, whose size the *_workspace twin gives. It never shrinks when rows, sequences or
+ * lengths grow, and it reads no array: a caller plans once, for its largest batch.
  *
  * Everything is a ragged batch: `rows` packed tokens, sequence i owning rows offsets[i] …
  * offsets[i+1]-1. All pointers are device pointers; sizes count elements; strides (ld*) count

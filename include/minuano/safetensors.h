@@ -27,6 +27,7 @@ typedef struct mn_tensors mn_tensors;
 MN_CHECKED mn_status mn_tensors_open(mn_tensors **out, const char *path);
 void mn_tensors_close(mn_tensors **tensors);
 size_t mn_tensors_count(const mn_tensors *tensors);
+size_t mn_tensors_unread(const mn_tensors *tensors); /* of other dtypes: not in the list */
 const struct mn_tensor *mn_tensors_at(const mn_tensors *tensors, size_t i); /* in order of name */
 /* The tensor must be there with exactly this shape (dims 1 or 2; columns 0 for one dimension). */
 MN_CHECKED mn_status mn_tensors_get(const mn_tensors *tensors, const char *name, int64_t rows,

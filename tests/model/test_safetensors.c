@@ -137,6 +137,7 @@ static void test_other_dtypes_are_named_when_asked_for(void **state)
     (void)state;
     OK(mn_tensors_open(&tensors, write_raw("others", header, strlen(header), 12)));
     assert_int_equal(mn_tensors_count(tensors), 1);
+    assert_int_equal(mn_tensors_unread(tensors), 1);
     FAILS(mn_tensors_get(tensors, "i", 1, 0, &tensor), MN_UNSUPPORTED, "found I64");
     mn_tensors_close(&tensors);
 }
