@@ -440,10 +440,13 @@ static void test_score_checks_and_stops(void **state)
     struct mn_score_options options = {.finished = stop_scoring, .user = &finished};
     float out[ITEMS];
     int32_t option = 7;
-    mn_status st = MN_OK;
-    for (options.memory = 1 << 12; finished == 0; options.memory += options.memory / 8)
+    mn_status st;
+    options.memory = 1 << 12;
+    do {
         st = mn_score_options_at_end(w->model, NULL, w->prefixes, PREFIXES, w->prompts, ITEMS,
                                      &option, 1, &options, out);
+        options.memory += options.memory / 8;
+    } while (st == MN_NO_MEMORY);
     mn_interrupt_raise(0);
     assert_int_equal(st, MN_INTERRUPTED);
     assert_in_range(finished, 4, ITEMS - 1);
