@@ -2,7 +2,7 @@
 # minuano doctor: says what is here, in words and as JSON, and finds models in the hub cache.
 . "$MINUANO_SOURCE/tests/cli/support.sh"
 ok doctor
-for word in processor: memory: devices: libraries: openblas: hub: missing:; do
+for word in processor: memory: devices: libraries: sqlite: hub: missing:; do
     grep -q "$word" out || die "no $word in: $(cat out)"
 done
 snapshot=hub/models--owner--tiny--one/snapshots/abc
