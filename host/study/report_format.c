@@ -20,10 +20,16 @@ struct cell cell_interval(struct mn_interval of)
     return cell;
 }
 
+/* In points; what rounds to nothing has no sign of its own. */
+static double points(double change)
+{
+    return fabs(change) < 0.0005 ? 0 : 100 * change;
+}
+
 struct cell cell_points(double change)
 {
     struct cell cell = {"-"};
-    if (isfinite(change)) snprintf(cell.text, sizeof cell.text, "%+.1f", 100 * change);
+    if (isfinite(change)) snprintf(cell.text, sizeof cell.text, "%+.1f", points(change));
     return cell;
 }
 
@@ -31,8 +37,8 @@ struct cell cell_points_interval(const struct mn_change *change)
 {
     struct cell cell = cell_points(change->change);
     if (isfinite(change->change) && isfinite(change->interval.low))
-        snprintf(cell.text, sizeof cell.text, "%+.1f [%+.1f, %+.1f]", 100 * change->change,
-                 100 * change->interval.low, 100 * change->interval.high);
+        snprintf(cell.text, sizeof cell.text, "%+.1f [%+.1f, %+.1f]", points(change->change),
+                 points(change->interval.low), points(change->interval.high));
     return cell;
 }
 
@@ -47,7 +53,7 @@ struct cell cell_error(double standard_error)
 struct cell cell_p(double p)
 {
     struct cell cell = {"-"};
-    if (isfinite(p)) snprintf(cell.text, sizeof cell.text, p < 0.001 ? "%.0e" : "%.3f", p);
+    if (isfinite(p)) snprintf(cell.text, sizeof cell.text, p < 0.0005 ? "%.0e" : "%.3f", p);
     return cell;
 }
 
@@ -88,10 +94,12 @@ const char **report_remarks(const struct mn_report *report, mn_arena *arena)
             (long long)missing);
     if (databases > 0 && databases < FEW_CLUSTERS)
         remarks[count++] = mn_arena_printf(
-            arena, "Spider's intervals rest on %d databases: they are wide, and rough.", databases);
+            arena, "Spider's intervals rest on %d database%s: they are wide, and rough.", databases,
+            databases > 1 ? "s" : "");
     if (subjects > 0 && subjects < FEW_CLUSTERS)
         remarks[count++] = mn_arena_printf(
-            arena, "MMLU's intervals rest on %d subjects: they are wide, and rough.", subjects);
+            arena, "MMLU's intervals rest on %d subject%s: they are wide, and rough.", subjects,
+            subjects > 1 ? "s" : "");
     if (unparsed)
         remarks[count++] = mn_arena_printf(
             arena, "%lld MMLU replies name no letter: counted as wrong.", (long long)unparsed);
@@ -101,8 +109,11 @@ const char **report_remarks(const struct mn_report *report, mn_arena *arena)
             "%lld MMLU prompts were longer than the model's context and were cut on the "
             "left.",
             (long long)cut);
-    remarks[count++] = "Intervals are 95 %: Wilson's for one accuracy; for a change, a paired "
-                       "bootstrap that draws whole databases or subjects.";
+    remarks[count++] =
+        "Intervals are 95 %: Wilson's for one accuracy; for a change, a paired bootstrap "
+        "of whole databases or subjects.";
+    remarks[count++] =
+        "Flips are items won and lost against the base; p is the exact McNemar test's.";
     remarks[count] = NULL;
     return remarks;
 }

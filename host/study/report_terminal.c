@@ -1,12 +1,7 @@
-/* report_terminal.c: the report for a terminal: three tables and remarks, within 100 columns. */
+/* report_terminal.c: the report for a terminal: four tables and remarks, within 100 columns. */
 #include "report_format.h"
 
 enum { NAME = 18 };
-
-static const struct mn_report_comparison *comparison_of(const struct mn_report *report, size_t i)
-{
-    return i ? &report->comparisons[i - 1] : NULL;
-}
 
 static bool has_hardness(const struct mn_report *report, int hardness)
 {
@@ -34,22 +29,16 @@ static void print_spider(const struct mn_report *report, FILE *out)
         const char *name = mn_hardness_name((enum mn_hardness)h);
         if (has_hardness(report, h)) fprintf(out, " %8s", name ? name : "other");
     }
-    fprintf(out, " %8s %15s  %-24s %-12s %s\n", "all", "95 %", "change, points", "flips", "p");
+    fprintf(out, " %8s %15s\n", "all", "95 %");
     for (size_t i = 0; i < report->system_count; i++) {
         const struct mn_report_system *system = &report->systems[i];
-        const struct mn_report_comparison *c = comparison_of(report, i);
         if (!system->spider_count) continue;
         fprintf(out, "%-*s", NAME, system->system.name);
         for (int h = 0; h < MN_HARDNESSES; h++)
             if (has_hardness(report, h))
                 fprintf(out, " %8s", cell_percent(accuracy(&system->spider.by[h])).text);
-        fprintf(out, " %8s %15s", cell_percent(accuracy(&system->spider.by[MN_HARDNESSES])).text,
+        fprintf(out, " %8s %15s\n", cell_percent(accuracy(&system->spider.by[MN_HARDNESSES])).text,
                 cell_interval(system->spider_interval).text);
-        const struct mn_change *change = c ? &c->spider[MN_HARDNESSES] : NULL;
-        if (change)
-            fprintf(out, "  %-24s %-12s %s", cell_points_interval(change).text,
-                    cell_flips(change).text, cell_p(change->p).text);
-        fputc('\n', out);
     }
 }
 
@@ -58,11 +47,9 @@ static void print_mmlu(const struct mn_report *report, FILE *out)
     fprintf(out, "\nMMLU: accuracy\n%-*s", NAME, "");
     for (int g = 0; g < MN_MMLU_GROUPS; g++)
         if (has_group(report, g)) fprintf(out, " %8.8s", mn_mmlu_group_name((enum mn_mmlu_group)g));
-    fprintf(out, " %8s %8s %6s %8s  %-24s %-12s %s\n", "macro", "all", "", "A-D mass",
-            "change, points", "flips", "p");
+    fprintf(out, " %8s %8s %8s %10s\n", "macro", "all", "error", "A-D mass");
     for (size_t i = 0; i < report->system_count; i++) {
         const struct mn_report_system *system = &report->systems[i];
-        const struct mn_report_comparison *c = comparison_of(report, i);
         const struct mn_mmlu_score *micro = &system->mmlu.micro;
         if (!system->mmlu_count) continue;
         fprintf(out, "%-*s", NAME, system->system.name);
@@ -70,12 +57,30 @@ static void print_mmlu(const struct mn_report *report, FILE *out)
             if (has_group(report, g))
                 fprintf(out, " %8s", cell_percent(system->mmlu.groups[g].accuracy).text);
         /* The sign of the error is two bytes wide: printed apart from the padding. */
-        fprintf(out, " %8s %8s ±%5.1f %8s", cell_percent(system->mmlu.macro.accuracy).text,
+        fprintf(out, " %8s %8s   ± %4.1f %10s\n", cell_percent(system->mmlu.macro.accuracy).text,
                 cell_percent(micro->accuracy).text, 100 * micro->standard_error,
                 cell_percent(micro->mass).text);
-        if (c)
-            fprintf(out, "  %-24s %-12s %s", cell_points_interval(&c->mmlu_micro).text,
-                    cell_flips(&c->mmlu_micro).text, cell_p(c->mmlu_micro.p).text);
+    }
+}
+
+static void print_change(const struct mn_change *change, FILE *out)
+{
+    fprintf(out, "  %-22s %-13s %6s", cell_points_interval(change).text, cell_flips(change).text,
+            cell_p(change->p).text);
+}
+
+static void print_trade_off(const struct mn_report *report, FILE *out)
+{
+    if (report->system_count < 2) return;
+    fprintf(out, "\nThe trade-off: change against the base, in points\n%-*s  %-43s  %s\n", NAME, "",
+            "Spider", "MMLU");
+    fprintf(out, "%-*s  %-22s %-13s %6s  %-22s %-13s %6s\n", NAME, "", "change", "flips", "p",
+            "change", "flips", "p");
+    for (size_t i = 0; i + 1 < report->system_count; i++) {
+        const struct mn_report_comparison *c = &report->comparisons[i];
+        fprintf(out, "%-*s", NAME, c->system->system.name);
+        print_change(&c->spider[MN_HARDNESSES], out);
+        print_change(&c->mmlu_micro, out);
         fputc('\n', out);
     }
 }
@@ -103,6 +108,7 @@ void mn_report_terminal(const struct mn_report *report, FILE *out)
     fprintf(out, "study %s: %s on %s\n", report->name, report->model, report->device);
     print_spider(report, out);
     print_mmlu(report, out);
+    print_trade_off(report, out);
     print_training(report, out);
     fputc('\n', out);
     if (mn_arena_open(&arena) != MN_OK) return;
