@@ -105,6 +105,7 @@ mn_status mn_limits_choose(const mn_model *model, const mn_adapter *adapter,
                                .sequences = needs->sequences,
                                .logit_rows = needs->logit_rows,
                                .cache_rows = needs->cache_least,
+                               .decode_length = (int)needs->cache_least,
                                .lora_rank = largest_lora_rank(model, adapter)};
     MN_TRY(memory_allowed(model->device, needs->memory, &allowed));
     while (bytes_of(model, &limits) > allowed) {

@@ -72,11 +72,10 @@ static mn_status check_extents(const mn_context *c, const char *what, const int3
     return MN_OK;
 }
 
-static mn_status check_length(const mn_context *c, int sequence, int64_t length)
+static mn_status check_length(int sequence, int64_t length, int longest)
 {
-    const int longest = mn_longest_sequence(&c->model->config);
     if (length <= longest) return MN_OK;
-    return mn_fail(MN_INVALID, "batch: sequence %d has %lld tokens, the model allows %d", sequence,
+    return mn_fail(MN_INVALID, "batch: sequence %d has %lld tokens, %d are allowed", sequence,
                    (long long)length, longest);
 }
 
@@ -88,7 +87,8 @@ static mn_status check_sequences(const mn_context *c, const struct mn_batch *b)
     for (int i = 0; i < b->sequences; i++) {
         const int64_t own = (int64_t)b->offsets[i + 1] - b->offsets[i];
         if (own < 1) return mn_fail(MN_INVALID, "batch: sequence %d has no tokens", i);
-        MN_TRY(check_length(c, i, own + (b->prefix_length ? b->prefix_length[i] : 0)));
+        MN_TRY(check_length(i, own + (b->prefix_length ? b->prefix_length[i] : 0),
+                            mn_longest_sequence(&c->model->config)));
     }
     return MN_OK;
 }
@@ -192,15 +192,15 @@ mn_status mn_pass_prefill(mn_context *c, const mn_adapter *adapter, const struct
 static mn_status check_decode(const mn_context *c, const mn_adapter *adapter,
                               const struct mn_decode_batch *b)
 {
-    MN_TRY(check_size(c, b->rows, 1));
+    MN_TRY(check_size(c, b->rows, b->rows));
     MN_TRY(check_adapter(c, adapter));
     MN_TRY(check_range("token", b->ids, b->rows, c->model->config.vocab));
     MN_TRY(check_extents(c, "extent", b->start, b->length, b->rows, 1));
     if (b->prefix_start)
         MN_TRY(check_extents(c, "prefix", b->prefix_start, b->prefix_length, b->rows, 0));
     for (int i = 0; i < b->rows; i++)
-        MN_TRY(check_length(c, i,
-                            (int64_t)b->length[i] + (b->prefix_start ? b->prefix_length[i] : 0)));
+        MN_TRY(check_length(i, (int64_t)b->length[i] + (b->prefix_start ? b->prefix_length[i] : 0),
+                            mn_decode_length(c)));
     return MN_OK;
 }
 

@@ -39,6 +39,12 @@ static size_t linear_workspace(const mn_context *c, struct mn_weight weight, int
     return bytes;
 }
 
+int mn_decode_length(const mn_context *c)
+{
+    const int longest = mn_longest_sequence(&c->model->config), asked = c->limits.decode_length;
+    return asked > 0 && asked < longest ? asked : longest;
+}
+
 static size_t attention_workspace(const mn_context *c)
 {
     const struct mn_ops *ops = c->model->device->ops;
@@ -51,7 +57,7 @@ static size_t attention_workspace(const mn_context *c)
     const struct mn_attention_forward forward = {.segments = segments, .shape = shape};
     const struct mn_attention_backward backward = {.segments = segments, .shape = shape};
     const struct mn_attention_decode decode = {
-        .rows = tokens, .max_length = longest, .shape = shape};
+        .rows = c->limits.sequences, .max_length = mn_decode_length(c), .shape = shape};
     size_t bytes = ops->attention_forward_workspace(&forward);
     if (c->limits.cache_rows) bytes = larger(bytes, ops->attention_decode_workspace(&decode));
     if (c->limits.training) bytes = larger(bytes, ops->attention_backward_workspace(&backward));

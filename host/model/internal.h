@@ -170,6 +170,9 @@ struct mn_context {
  * monotone. */
 MN_CHECKED mn_status mn_context_fits(const mn_context *c, const char *op, size_t bytes);
 
+/* Longest prefix and extent of a decode step. */
+int mn_decode_length(const mn_context *c);
+
 /* batch.c: checks a batch, sends it, and describes it as c->pass. */
 MN_CHECKED mn_status mn_pass_prefill(mn_context *c, const mn_adapter *adapter,
                                      const struct mn_batch *batch, const struct mn_loss *loss);

@@ -1,6 +1,7 @@
 /* random.c: a model of a given shape with random weights. One table of draws is made on the host
- * and sent once; every tensor begins somewhere in it and wraps around. Its length is prime, so that
- * rows of a matrix do not repeat before 1,048,573 rows. */
+ * and sent once; every tensor begins somewhere in it and wraps around. Its length is eight times a
+ * prime: pieces stay aligned to 16 bytes, and rows of a matrix do not repeat before 131,071 rows.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +25,9 @@ static mn_status load_random(struct weight_source *source, mn_act *out, const ch
     mn_device *device = source->device;
     const uint16_t *draws = columns ? random->draws : random->norm_draws;
     const int64_t count = columns ? rows * columns : rows;
-    int64_t at =
-        mn_random_below(random->seed, mn_stream_id(MN_RANDOM_WEIGHTS, 1), random->tensors++, DRAWS);
+    int64_t at = mn_random_below(random->seed, mn_stream_id(MN_RANDOM_WEIGHTS, 1),
+                                 random->tensors++, DRAWS / ALIGNMENT) *
+                 (int64_t)ALIGNMENT;
     (void)name;
     for (int64_t i = 0, n; i < count; i += n, at = 0) {
         n = count - i < DRAWS - at ? count - i : DRAWS - at;

@@ -150,6 +150,8 @@ struct mn_limits {
     int64_t cache_rows; /* key/value rows a layer; 0: no cache */
     bool training;      /* keep what the backward pass needs */
     int lora_rank;      /* largest sum of ranks in one fused linear; 0: no adapter will be used */
+    int decode_length;  /* longest prefix and extent together of a decode step; 0: what the model
+                           allows. With it the workspace of mn_decode stays small */
 };
 
 typedef struct mn_context mn_context;
@@ -184,7 +186,7 @@ MN_CHECKED mn_status mn_forward(mn_context *context, const mn_adapter *adapter,
 
 /* One new token a row; its key and value go to cache row start + length - 1 of its own extent. */
 struct mn_decode_batch {
-    int rows;
+    int rows;                                    /* at most the limits' sequences */
     const int32_t *ids;                          /* (rows) */
     const int32_t *start, *length;               /* (rows) own extent, the new token included */
     const int32_t *prefix_start, *prefix_length; /* (rows) or NULL */
