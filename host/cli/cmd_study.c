@@ -2,7 +2,7 @@
 #include "minuano/study.h"
 #include "model_settings.h"
 
-static mn_status run_study(const struct invocation *call)
+mn_status run_study(const struct invocation *call)
 {
     const struct mn_study_settings *settings = call->settings;
     struct mn_study study = {

@@ -37,6 +37,8 @@ struct command {
     size_t settings_size;
     bool takes_config; /* the first positional argument is a JSON config for the table */
     size_t positional_low, positional_high;
+    /* What is parsed in place of the user's arguments; NULL: those as they are. */
+    const char *const *(*arguments)(mn_arena *arena, const char *const *argv, int *argc);
     mn_status (*run)(const struct invocation *call);
 };
 
@@ -44,6 +46,7 @@ struct command {
  * shows. */
 /* clang-format off */
 #define COMMAND_LIST(X) \
+    X(demo)             \
     X(train)            \
     X(generate)         \
     X(score)            \
@@ -63,6 +66,9 @@ struct command {
 COMMAND_LIST(COMMAND_DECLARE)
 #undef COMMAND_DECLARE
 
+/* cmd_study.c; the demo is a study too. */
+MN_CHECKED mn_status run_study(const struct invocation *call);
+
 /* Opens what --device asks for and says which it took. */
 MN_CHECKED mn_status open_device(const struct invocation *call, mn_device **out);
 MN_CHECKED mn_status choose_device(const struct common_settings *common, mn_device **out);
@@ -70,7 +76,7 @@ MN_CHECKED mn_status choose_device(const struct common_settings *common, mn_devi
 /* options.c */
 enum help_form { HELP_NONE, HELP_TEXT, HELP_MARKDOWN };
 MN_CHECKED mn_status parse_invocation(struct invocation *out, const struct command *command,
-                                      int argc, char **argv, enum help_form *help);
+                                      int argc, const char *const *argv, enum help_form *help);
 void print_help(const struct command *command, enum help_form form, FILE *out);
 void print_overview(FILE *out);
 

@@ -71,7 +71,11 @@ static void report_failure(const struct invocation *call, mn_status st)
 static mn_status run_command(struct invocation *call, int argc, char **argv, int words)
 {
     enum help_form help = HELP_NONE;
-    MN_TRY(parse_invocation(call, call->command, argc - words - 1, argv + words + 1, &help));
+    const char *const *arguments = (const char *const *)argv + words + 1;
+    int count = argc - words - 1;
+    if (call->command->arguments)
+        arguments = call->command->arguments(call->arena, arguments, &count);
+    MN_TRY(parse_invocation(call, call->command, count, arguments, &help));
     if (help != HELP_NONE) {
         print_help(call->command, help, stdout);
         return MN_OK;

@@ -62,7 +62,7 @@ static mn_status set_pair(struct invocation *call, const char *pair)
 }
 
 /* Handles argv[*i], which begins with --, and whatever value it takes. */
-static mn_status take_option(struct invocation *call, int argc, char **argv, int *i)
+static mn_status take_option(struct invocation *call, int argc, const char *const *argv, int *i)
 {
     const char *name = argv[*i] + 2;
     const char *equals = strchr(name, '=');
@@ -101,7 +101,7 @@ static mn_status read_config(struct invocation *call)
 }
 
 /* --help=markdown gives the table of keys for configs/README.md. */
-static enum help_form help_wanted(int argc, char **argv)
+static enum help_form help_wanted(int argc, const char *const *argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) return HELP_TEXT;
@@ -119,7 +119,7 @@ static mn_status check_settings(const struct invocation *call)
 }
 
 mn_status parse_invocation(struct invocation *call, const struct command *command, int argc,
-                           char **argv, enum help_form *help)
+                           const char *const *argv, enum help_form *help)
 {
     call->command = command;
     call->settings = mn_arena_alloc(call->arena, 1, command->settings_size + 1);
