@@ -151,7 +151,16 @@ __device__ __forceinline__ void product_columns(float (&c)[HD / 8][4],
     }
 }
 
-/* Softmax state of the two rows a lane shares: base-2 running maximum and sum. */
+/* 2^x in one instruction; results below the normal range are zeros. */
+__device__ __forceinline__ float exp2_fast(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+/* Softmax state of the two rows a lane shares: base-2 running maximum, and the sum over the lane's
+ * own columns. */
 struct softmax_rows {
     float max[2], sum[2];
 };
@@ -170,17 +179,24 @@ __device__ __forceinline__ void softmax_step(softmax_rows &state, float (&shrink
             peak = fmaxf(peak, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
         const float now = fmaxf(state.max[half], quad_max(peak) * scale_log2);
         const float base = now == -INFINITY ? 0.0f : now; /* a row that has seen no key yet */
-        shrink[half] = exp2f(state.max[half] - base);
+        shrink[half] = exp2_fast(state.max[half] - base);
 #pragma unroll
         for (int n = 0; n < TILES_S; n++)
 #pragma unroll
             for (int c = 2 * half; c < 2 * half + 2; c++) {
-                s[n][c] = exp2f(s[n][c] * scale_log2 - base);
+                s[n][c] = exp2_fast(s[n][c] * scale_log2 - base);
                 sum += s[n][c];
             }
         state.max[half] = now;
-        state.sum[half] = state.sum[half] * shrink[half] + quad_sum(sum);
+        state.sum[half] = state.sum[half] * shrink[half] + sum;
     }
+}
+
+/* After the last step: the sums of whole rows. */
+__device__ __forceinline__ void softmax_end(softmax_rows &state)
+{
+    state.sum[0] = quad_sum(state.sum[0]);
+    state.sum[1] = quad_sum(state.sum[1]);
 }
 
 template <int TILES_O>
@@ -190,6 +206,42 @@ __device__ __forceinline__ void rescale(float (&o)[TILES_O][4], const float (&sh
     for (int n = 0; n < TILES_O; n++)
 #pragma unroll
         for (int c = 0; c < 4; c++) o[n][c] *= shrink[c >> 1];
+}
+
+/* Row lane/4 + 8 * half of accumulators, times scale, to HD elements at `to`. The four lanes of a
+ * row exchange words first (a 4 x 4 transposition), so that each stores sixteen bytes and together
+ * they fill whole sectors. */
+template <int HD>
+__device__ __forceinline__ void store_row(__nv_bfloat16 *to, const float (&c)[HD / 8][4], int half,
+                                          float scale, int lane)
+{
+    const unsigned quad = 0xfu << (lane & 28);
+    const bool odd = lane & 1, upper = lane & 2;
+    uint4 *chunks = reinterpret_cast<uint4 *>(to) + (lane & 3);
+#pragma unroll
+    for (int n = 0; n < HD / 8; n += 4) {
+        uint32_t w[4];
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            w[i] = pack2(c[n + i][2 * half] * scale, c[n + i][2 * half + 1] * scale);
+#pragma unroll
+        for (int i = 0; i < 4; i += 2) {
+            const uint32_t got = __shfl_xor_sync(quad, odd ? w[i] : w[i + 1], 1);
+            if (odd)
+                w[i] = got;
+            else
+                w[i + 1] = got;
+        }
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+            const uint32_t got = __shfl_xor_sync(quad, upper ? w[i] : w[i + 2], 2);
+            if (upper)
+                w[i] = got;
+            else
+                w[i + 2] = got;
+        }
+        chunks[n] = make_uint4(w[0], w[1], w[2], w[3]);
+    }
 }
 
 /* attention_forward_sm90.cu */

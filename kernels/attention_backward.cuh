@@ -29,17 +29,6 @@ __device__ __forceinline__ void load_fact(row_facts<COUNT> &facts, int r, const 
     facts.token[r] = token;
 }
 
-/* Row lane/4 + 8 * half of a gradient in accumulators, times scale, to HD elements at `to`. */
-template <int HD>
-__device__ __forceinline__ void store_row(__nv_bfloat16 *to, const float (&c)[HD / 8][4], int half,
-                                          float scale, int lane)
-{
-    uint32_t *words = reinterpret_cast<uint32_t *>(to) + (lane & 3);
-#pragma unroll
-    for (int n = 0; n < HD / 8; n++)
-        words[4 * n] = pack2(c[n][2 * half] * scale, c[n][2 * half + 1] * scale);
-}
-
 /* attention_backward_sm90.cu; delta has been computed. */
 bool attention_backward_sm90_fits(const mn_attention_shape *shape);
 mn_status attention_backward_sm90(const backward_args &args, mn_stream s);

@@ -145,6 +145,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_decode_kernel(con
         __syncthreads(); /* this stage may be overwritten now */
     }
 
+    softmax_end(state);
     copy_async_wait<0>();
     warp_result<HD> *results =
         reinterpret_cast<warp_result<HD> *>(shared); /* the stages are done with */

@@ -92,6 +92,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
         __syncthreads(); /* this stage may be overwritten now */
     }
 
+    softmax_end(state);
 #pragma unroll
     for (int half = 0; half < 2; half++) {
         int64_t offset;
@@ -99,11 +100,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
         const packed_rows out_rows = {((int64_t)begin * shape.heads + kv * group) * HD,
                                       (int64_t)shape.heads * HD, q0, length, group};
         if (!packed_row(out_rows, row + 8 * half, HD, &offset, &t)) continue;
-        const float inverse = 1.0f / state.sum[half];
-        uint32_t *to = reinterpret_cast<uint32_t *>(bf16(args.out) + offset) + (lane & 3);
-#pragma unroll
-        for (int n = 0; n < HD / 8; n++)
-            to[4 * n] = pack2(o[n][2 * half] * inverse, o[n][2 * half + 1] * inverse);
+        store_row<HD>(bf16(args.out) + offset, o, half, 1.0f / state.sum[half], lane);
         if (args.lse && (lane & 3) == 0)
             args.lse[offset / HD] = (state.max[half] + log2f(state.sum[half])) * LN2;
     }

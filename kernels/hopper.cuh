@@ -65,6 +65,17 @@ __device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t parity)
                  : "memory");
 }
 
+/* Named barriers (1 … 15) of two warpgroups: one waits until the other has arrived. */
+__device__ __forceinline__ void turn_wait(int barrier)
+{
+    asm volatile("bar.sync %0, %1;" ::"r"(barrier), "n"(2 * WARPGROUP) : "memory");
+}
+
+__device__ __forceinline__ void turn_pass(int barrier)
+{
+    asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "n"(2 * WARPGROUP) : "memory");
+}
+
 /* One box into shared memory; its bytes count on the barrier. */
 __device__ __forceinline__ void tma_load(void *to, const CUtensorMap *map, uint64_t *barrier,
                                          int column, int head, int row)
