@@ -110,7 +110,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
                 for (int c = 0; c < 4; c++) {
                     int r = r0 + 8 * n + 2 * (lane & 3) + (c & 1);
                     bool seen = key + 8 * (c >> 1) <= facts[tile & 1].token[r];
-                    p[n][c] = seen ? exp2f(p[n][c] * scale_log2 - facts[tile & 1].lse[r]) : 0.0f;
+                    p[n][c] =
+                        seen ? exp2_fast(p[n][c] * scale_log2 - facts[tile & 1].lse[r]) : 0.0f;
                 }
             product_columns<HD, PART>(dv, p, do_tile, r0, lane);
             product_rows<HD, PART>(ds, v_tile, 16 * warp, do_tile, r0, lane);
@@ -184,7 +185,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
             for (int c = 0; c < 4; c++) {
                 int r = row + 8 * (c >> 1), key = tile * TILE + 8 * n + 2 * (lane & 3) + (c & 1);
                 float probability =
-                    key <= facts.token[r] ? exp2f(p[n][c] * scale_log2 - facts.lse[r]) : 0.0f;
+                    key <= facts.token[r] ? exp2_fast(p[n][c] * scale_log2 - facts.lse[r]) : 0.0f;
                 ds[n][c] = probability * (ds[n][c] - facts.delta[r]);
             }
         product_columns<HD, TILE>(dq, ds, k_tile, 0, lane);

@@ -125,21 +125,30 @@ struct own_rows {
     float lse[2], delta[2];
 };
 
-/* Scores become probabilities. Columns are streamed tile `tile`. */
+/* Scores become probabilities. Columns are streamed tile `tile`; `diagonal`: some pairs are not
+ * seen. */
 template <bool KEYS_OWNED>
 __device__ __forceinline__ void probabilities(float (&s)[STREAMED / 8][4], const own_rows &own,
                                               const row_facts<STREAMED> &facts, int tile,
-                                              float scale_log2)
+                                              bool diagonal, float scale_log2)
 {
 #pragma unroll
     for (int n = 0; n < STREAMED / 8; n++)
 #pragma unroll
         for (int c = 0; c < 4; c++) {
             const int column = 8 * n + 2 * ((int)threadIdx.x & 3) + (c & 1), half = c >> 1;
-            const bool seen = KEYS_OWNED ? own.index[half] <= facts.token[column]
-                                         : tile * STREAMED + column <= own.index[half];
-            const float lse = KEYS_OWNED ? facts.lse[column] : own.lse[half];
-            s[n][c] = seen ? exp2f(s[n][c] * scale_log2 - lse) : 0.0f;
+            s[n][c] =
+                exp2_fast(s[n][c] * scale_log2 - (KEYS_OWNED ? facts.lse[column] : own.lse[half]));
+        }
+    if (!diagonal) return;
+#pragma unroll
+    for (int n = 0; n < STREAMED / 8; n++)
+#pragma unroll
+        for (int c = 0; c < 4; c++) {
+            const int column = 8 * n + 2 * ((int)threadIdx.x & 3) + (c & 1), half = c >> 1;
+            if (KEYS_OWNED ? own.index[half] > facts.token[column]
+                           : tile * STREAMED + column > own.index[half])
+                s[n][c] = 0.0f;
         }
 }
 
@@ -190,12 +199,15 @@ __device__ void consume(shared_tiles<HD> &shared, const work &w, const backward_
     barrier_wait(&shared.owned_full, 0);
     for (int tile = w.first; tile <= w.last; tile++) {
         const int count = tile - w.first, stage = count % STAGES;
+        const row_facts<STREAMED> &facts = shared.facts[stage];
+        const bool diagonal = KEYS_OWNED ? tile * (STREAMED / w.group) < w.own0 + OWNED - 1
+                                         : tile * STREAMED + STREAMED - 1 > w.own0;
         barrier_wait(&shared.full[stage], (count / STAGES) & 1);
         wgmma_fence();
         start_rows<HD>(p, x1, shared.y1[stage]);
         start_rows<HD>(ds, x2, shared.y2[stage]);
         wgmma_wait<1>();
-        probabilities<KEYS_OWNED>(p, own, shared.facts[stage], tile, scale_log2);
+        probabilities<KEYS_OWNED>(p, own, facts, tile, diagonal, scale_log2);
         wgmma_wait<0>();
         if constexpr (KEYS_OWNED) {
             pack(a, p);
@@ -203,7 +215,7 @@ __device__ void consume(shared_tiles<HD> &shared, const work &w, const backward_
             start_columns<HD>(d2, a, shared.y2[stage]); /* goes on below the next lines */
         }
         uint32_t b[STREAMED / 16][4];
-        score_gradients<KEYS_OWNED>(ds, p, own, shared.facts[stage]);
+        score_gradients<KEYS_OWNED>(ds, p, own, facts);
         pack(b, ds);
         wgmma_fence();
         start_columns<HD>(d1, b, shared.y1[stage]);
