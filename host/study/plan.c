@@ -11,7 +11,7 @@ static bool is_name(const char *text)
     return text[0] && text[0] != '.' && text[strspn(text, allowed)] == '\0';
 }
 
-static mn_status read_name(const struct mn_study_training *before, size_t count,
+static mn_status read_name(mn_arena *arena, const struct mn_study_training *before, size_t count,
                            const json_t *entry, const char *where, const char **out)
 {
     MN_TRY(mn_json_string(entry, where, "name", out));
@@ -23,6 +23,7 @@ static mn_status read_name(const struct mn_study_training *before, size_t count,
     for (size_t i = 0; i < count; i++)
         if (strcmp(before[i].name, *out) == 0)
             return mn_fail(MN_INVALID, "%s: key \"name\": \"%s\" is there twice", where, *out);
+    *out = mn_arena_strdup(arena, *out);
     return MN_OK;
 }
 
@@ -64,7 +65,7 @@ mn_status mn_study_trainings(mn_arena *arena, const struct mn_study_settings *se
     json_array_foreach (list, i, entry) {
         const char *place = mn_arena_printf(arena, "%s: trainings[%zu]", where, i);
         struct mn_study_training *training = &(*trainings)[i];
-        MN_TRY(read_name(*trainings, i, entry, place, &training->name));
+        MN_TRY(read_name(arena, *trainings, i, entry, place, &training->name));
         MN_TRY(read_training(arena, settings, entry, where, place, training));
     }
     *count = json_array_size(list);
