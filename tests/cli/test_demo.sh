@@ -9,7 +9,9 @@ cd "$folder"
 "$MINUANO" report runs/demo --format csv >report.csv
 
 # Accuracy of a system on a whole task; names are quoted in the report.
-accuracy() { awk -F, -v system="\"$1\"" -v task="$2" -v slice="$3" '$1 == system && $2 == task && $3 == slice {print $8}' report.csv; }
+accuracy() {
+    awk -F, -v name="\"$1\"" -v task="$2" -v slice="$3" '$1 == name && $2 == task && $3 == slice {print $8}' report.csv
+}
 holds() { awk "BEGIN {exit !($1)}" || { echo "expected $1"; exit 1; }; }
 
 holds "$(accuracy base spider all) <= 0.15"
