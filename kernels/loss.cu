@@ -16,8 +16,8 @@ static __global__ void __launch_bounds__(LOSS_THREADS)
     float picked = __bfloat162float(row[target]);
     struct softmax whole = block_softmax(row, vocab, wide, shared);
     /* The barrier inside stands between every read of `picked` and the first write below. */
-    if (threadIdx.x == 0) loss[blockIdx.x] = whole.max + logf(whole.sum) - picked;
-    float factor = scale / whole.sum;
+    if (threadIdx.x == 0) loss[blockIdx.x] = -log_probability(whole, picked);
+    float factor = scale / (1.0f + whole.rest);
     for (int c = threadIdx.x * VECTOR; c < vocab; c += LOSS_THREADS * VECTOR) {
         float v[VECTOR];
         load8(v, row + c, vocab - c, wide);
@@ -47,10 +47,9 @@ static __global__ void __launch_bounds__(LOSS_THREADS)
     __shared__ struct softmax shared[WARP];
     const __nv_bfloat16 *row = logits + (int64_t)blockIdx.x * vocab;
     struct softmax whole = block_softmax(row, vocab, wide, shared);
-    float norm = whole.max + logf(whole.sum);
     for (int i = threadIdx.x; i < k; i += LOSS_THREADS) {
         int64_t at = (int64_t)blockIdx.x * k + i;
-        out[at] = __bfloat162float(row[targets[at]]) - norm;
+        out[at] = log_probability(whole, __bfloat162float(row[targets[at]]));
     }
 }
 

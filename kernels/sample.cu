@@ -1,5 +1,5 @@
 /* sample.cu: the next token of every row: argmax, or argmax of noisy logits (Gumbel), which draws
- * from the softmax. One block a row, two passes over it, the second from L2. */
+ * from the softmax. One block a row, one pass over it. */
 #include "minuano/random.h"
 #include "softmax.cuh"
 
@@ -25,13 +25,15 @@ static __global__ void __launch_bounds__(SAMPLE_THREADS)
     __shared__ struct softmax shared[WARP];
     __shared__ struct best candidates[WARP];
     const __nv_bfloat16 *row = logits + (int64_t)blockIdx.x * vocab;
-    struct softmax whole = block_softmax(row, vocab, wide, shared);
+    struct softmax sum[VECTOR];
     struct best own = {-INFINITY, vocab};
     uint64_t stream = 0, base = 0;
     if (temperature > 0.0f) {
         stream = mn_stream_id(MN_RANDOM_SAMPLE, (uint32_t)sequence[blockIdx.x]);
         base = (uint64_t)step[blockIdx.x] * (uint64_t)vocab;
     }
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) sum[i] = softmax_empty();
     for (int c = threadIdx.x * VECTOR; c < vocab; c += SAMPLE_THREADS * VECTOR) {
         float v[VECTOR];
         load8(v, row + c, vocab - c, wide);
@@ -43,9 +45,13 @@ static __global__ void __launch_bounds__(SAMPLE_THREADS)
                 float uniform = mn_random_uniform(seed, stream, base + c + i);
                 candidate.score = v[i] / temperature - logf(-logf(uniform));
             }
+            softmax_add(sum[i], v[i]);
             own = better(own, candidate);
         }
     }
+#pragma unroll
+    for (int i = 1; i < VECTOR; i++) sum[0] = softmax_join(sum[0], sum[i]);
+    struct softmax whole = block_join(sum[0], shared);
 #pragma unroll
     for (int mask = WARP / 2; mask > 0; mask /= 2) {
         struct best other = {__shfl_xor_sync(~0u, own.score, mask),
@@ -58,7 +64,7 @@ static __global__ void __launch_bounds__(SAMPLE_THREADS)
     for (int warp = 1; warp < SAMPLE_THREADS / WARP; warp++) own = better(own, candidates[warp]);
     if (own.id == vocab) own.id = 0; /* a row of NaN: the log-probability tells */
     ids[blockIdx.x] = own.id;
-    logprob[blockIdx.x] = __bfloat162float(row[own.id]) - whole.max - logf(whole.sum);
+    logprob[blockIdx.x] = log_probability(whole, __bfloat162float(row[own.id]));
 }
 
 extern "C" mn_status mn_cuda_sample(int32_t *ids, float *logprob, const mn_act *logits,
@@ -66,6 +72,9 @@ extern "C" mn_status mn_cuda_sample(int32_t *ids, float *logprob, const mn_act *
                                     int vocab, float temperature, uint64_t seed, mn_stream s)
 {
     MN_TRY(mn_check_vocab("sample", rows, vocab));
+    if (!(temperature >= 0.0f))
+        return mn_fail(MN_INVALID, "sample: temperature: expected at least 0, found %g",
+                       (double)temperature);
     if (rows == 0) return MN_OK;
     sample_kernel<<<rows, SAMPLE_THREADS, 0, s->stream>>>(ids, logprob, bf16(logits), sequence,
                                                           step, vocab, temperature, seed,

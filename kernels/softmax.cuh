@@ -4,47 +4,79 @@
 
 #include "common.cuh"
 
-/* sum counts exp(x - max). */
+/* The largest logit, and the sum of exp(x - max) over all the others: with its own 1 left out, the
+ * logarithm of a probability near 1 keeps its digits. */
 struct softmax {
-    float max, sum;
+    float max, rest;
 };
+
+__device__ __forceinline__ struct softmax softmax_empty(void)
+{
+    return {-INFINITY, 0.0f};
+}
+
+/* A NaN ends up in rest. */
+__device__ __forceinline__ void softmax_add(struct softmax &s, float v)
+{
+    if (v > s.max) {
+        s.rest = (1.0f + s.rest) * __expf(s.max - v); /* 0 for the first */
+        s.max = v;
+    } else if (v != -INFINITY) {
+        s.rest += __expf(v - s.max);
+    }
+}
 
 __device__ __forceinline__ struct softmax softmax_join(struct softmax a, struct softmax b)
 {
-    struct softmax joined = {fmaxf(a.max, b.max), 0.0f};
-    if (joined.max != -INFINITY) /* else both are empty, and the differences are NaN */
-        joined.sum = a.sum * __expf(a.max - joined.max) + b.sum * __expf(b.max - joined.max);
-    return joined;
+    struct softmax high = a.max >= b.max ? a : b, low = a.max >= b.max ? b : a;
+    if (low.max != -INFINITY)
+        high.rest += (1.0f + low.rest) * __expf(low.max - high.max);
+    else
+        high.rest += low.rest; /* zero, or a NaN */
+    return high;
 }
 
-/* The whole row's in every thread. blockDim.x is a multiple of 32; shared (32). */
-__device__ __forceinline__ struct softmax block_softmax(const __nv_bfloat16 *row, int vocab,
-                                                        bool wide, struct softmax *shared)
+/* Log of the sum of exp over the row. */
+__device__ __forceinline__ float log_probability(struct softmax whole, float logit)
 {
-    struct softmax own = {-INFINITY, 0.0f};
-    for (int c = threadIdx.x * VECTOR; c < vocab; c += blockDim.x * VECTOR) {
-        float v[VECTOR];
-        load8(v, row + c, vocab - c, wide);
-        struct softmax chunk = {-INFINITY, 0.0f};
-#pragma unroll
-        for (int i = 0; i < VECTOR; i++)
-            if (c + i < vocab) chunk.max = fmaxf(chunk.max, v[i]);
-#pragma unroll
-        for (int i = 0; i < VECTOR; i++)
-            if (c + i < vocab) chunk.sum += __expf(v[i] - chunk.max);
-        own = softmax_join(own, chunk);
-    }
+    return logit - whole.max - log1pf(whole.rest);
+}
+
+/* The block's from its threads', in every thread. blockDim.x is a multiple of 32; shared (32). */
+__device__ __forceinline__ struct softmax block_join(struct softmax own, struct softmax *shared)
+{
 #pragma unroll
     for (int mask = WARP / 2; mask > 0; mask /= 2) {
         struct softmax other = {__shfl_xor_sync(~0u, own.max, mask),
-                                __shfl_xor_sync(~0u, own.sum, mask)};
+                                __shfl_xor_sync(~0u, own.rest, mask)};
         own = softmax_join(own, other);
     }
     if (threadIdx.x % WARP == 0) shared[threadIdx.x / WARP] = own;
     __syncthreads();
-    own = {-INFINITY, 0.0f};
-    for (int warp = 0; warp < blockDim.x / WARP; warp++) own = softmax_join(own, shared[warp]);
+    own = shared[0];
+    for (int warp = 1; warp < blockDim.x / WARP; warp++) own = softmax_join(own, shared[warp]);
     return own;
+}
+
+/* Of a whole row. Eight sums a thread, so that eight chains of dependent steps are under way. */
+__device__ __forceinline__ struct softmax block_softmax(const __nv_bfloat16 *row, int vocab,
+                                                        bool wide, struct softmax *shared)
+{
+    struct softmax own[VECTOR];
+#pragma unroll
+    for (int i = 0; i < VECTOR; i++) own[i] = softmax_empty();
+    for (int c = threadIdx.x * VECTOR; c < vocab; c += blockDim.x * VECTOR) {
+        float v[VECTOR];
+        load8(v, row + c, vocab - c, wide);
+#pragma unroll
+        for (int i = 0; i < VECTOR; i++)
+            if (c + i < vocab) softmax_add(own[i], v[i]);
+    }
+#pragma unroll
+    for (int step = 1; step < VECTOR; step *= 2)
+#pragma unroll
+        for (int i = 0; i < VECTOR; i += 2 * step) own[i] = softmax_join(own[i], own[i + step]);
+    return block_join(own[0], shared);
 }
 
 #endif
