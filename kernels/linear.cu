@@ -35,46 +35,6 @@ extern "C" size_t mn_cuda_linear_forward_workspace(const struct mn_linear_forwar
     return aligned(expanded_bytes(&args->weight) + 1); /* never nothing: the checks ask for one */
 }
 
-/* Columns begin … end-1 of y: no adapter writes them. */
-static mn_status clear_columns(const struct mn_linear_forward *args, int begin, int end,
-                               mn_stream s)
-{
-    if (begin >= end) return MN_OK;
-    cudaError_t error =
-        cudaMemset2DAsync(bf16(args->y) + begin, args->ldy * sizeof(__nv_bfloat16), 0,
-                          (size_t)(end - begin) * sizeof(__nv_bfloat16), args->rows, s->stream);
-    return error == cudaSuccess ? MN_OK
-                                : cuda_failed("linear_forward: columns without adapter", error);
-}
-
-/* u, and y = u·Bᵀ, zero where no part is. The parts stand in the order of their columns. */
-static mn_status forward_adapter(const struct mn_linear_forward *args, mn_stream s)
-{
-    const struct mn_lora *lora = &args->lora;
-    int written = 0;
-    MN_TRY(lora_project(bf16(args->u), bf16(args->x), lora, args->rows, args->weight.in, args->ldx,
-                        s));
-    for (int p = 0; p < lora->parts; p++) {
-        const struct mn_lora_part *part = &lora->part[p];
-        MN_TRY(clear_columns(args, written, part->out_begin, s));
-        struct gemm up = {.op = "linear_forward: u·Bᵀ",
-                          .d = bf16(args->y) + part->out_begin,
-                          .a = bf16(args->u) + part->rank_begin,
-                          .b = bf16(lora->b) + mn_lora_b_offset(lora, p),
-                          .rows = args->rows,
-                          .cols = part->out,
-                          .depth = part->rank,
-                          .ldd = args->ldy,
-                          .lda = lora->rank,
-                          .ldb = part->rank,
-                          .b_by_column = true,
-                          .alpha = 1.0f};
-        MN_TRY(gemm_run(&up, s));
-        written = part->out_begin + part->out;
-    }
-    return clear_columns(args, written, args->weight.out, s);
-}
-
 extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args, mn_stream s)
 {
     MN_TRY(mn_check_linear_forward(args));
@@ -95,7 +55,10 @@ extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args
                         .alpha = 1.0f};
     if (args->lora.parts > 0) {
         MN_TRY(gemm_prepare(&base, s));
-        MN_TRY(forward_adapter(args, s));
+        MN_TRY(lora_project(bf16(args->u), bf16(args->x), &args->lora, args->rows, args->weight.in,
+                            args->ldx, s));
+        MN_TRY(lora_raise(bf16(args->y), bf16(args->u), &args->lora, args->rows, args->weight.out,
+                          args->ldy, s));
         base.beta = 1.0f;
     }
     return gemm_run(&base, s);

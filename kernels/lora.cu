@@ -182,6 +182,87 @@ mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const struct mn
     return launched("linear_forward: x·Aᵀ");
 }
 
+/* --- y = u·Bᵀ, all parts
+ * ----------------------------------------------------------------------------- */
+
+/* Eight neighbours a lane: column of element 2j + b of lane t in tile j of a group of 32, and the
+ * column that a lane's g stands for in the other operand. Used by both kernels that write rows. */
+__device__ __forceinline__ int permuted_column(int tile, int g)
+{
+    return tile / 4 * 32 + g / 2 * 8 + tile % 4 * 2 + g % 2;
+}
+
+/* Two neighbours k, k+1 of a row of a narrow matrix; zero at and past `rank`. */
+__device__ __forceinline__ uint32_t load_pair(const __nv_bfloat16 *row, int k, int rank)
+{
+    const uint16_t *from = reinterpret_cast<const uint16_t *>(row);
+    uint32_t low = k < rank ? from[k] : 0u, high = k + 1 < rank ? from[k + 1] : 0u;
+    return low | high << 16;
+}
+
+/* Block: 128 rows by 128 columns, eight warps of 32 by 64. Both operands are narrow and come from
+ * L1 and L2; what costs is the writing of y, sixteen bytes a lane. */
+enum { RAISE_ROWS = 128, RAISE_COLUMNS = 128, RAISE_THREADS = 256 };
+
+static __global__ void __launch_bounds__(RAISE_THREADS)
+    raise_kernel(__nv_bfloat16 *__restrict__ y, const __nv_bfloat16 *__restrict__ u,
+                 struct mn_lora lora, int rows, int out, int64_t ldy, bool wide)
+{
+    int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
+    int64_t first_row = (int64_t)blockIdx.y * RAISE_ROWS + warp % 4 * 32;
+    int first_column = blockIdx.x * RAISE_COLUMNS + warp / 4 * 64;
+    float sum[2][8][4] = {};
+    const __nv_bfloat16 *b = bf16(lora.b);
+    if (first_row >= rows || first_column >= out) return;
+    for (int p = 0; p < lora.parts; p++) {
+        struct mn_lora_part part = lora.part[p];
+        const __nv_bfloat16 *own = b;
+        b += (int64_t)part.out * part.rank;
+        if (part.out_begin >= first_column + 64 || part.out_begin + part.out <= first_column)
+            continue;
+        for (int k = 2 * t; k < (part.rank + 15) / 16 * 16; k += 16) {
+            uint32_t left[2][4];
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                int64_t row = first_row + i / 4 * 16 + i % 2 * 8 + g;
+                left[i / 4][i % 4] = row < rows ? load_pair(u + row * lora.rank + part.rank_begin,
+                                                            k + i % 4 / 2 * 8, part.rank)
+                                                : 0u;
+            }
+#pragma unroll
+            for (int tile = 0; tile < 8; tile++) {
+                int row = first_column + permuted_column(tile, g) - part.out_begin;
+                const __nv_bfloat16 *from = own + (int64_t)row * part.rank;
+                bool inside = row >= 0 && row < part.out;
+                uint32_t low = inside ? load_pair(from, k, part.rank) : 0u;
+                uint32_t high = inside ? load_pair(from, k + 8, part.rank) : 0u;
+                mma_bf16(sum[0][tile], left[0], low, high);
+                mma_bf16(sum[1][tile], left[1], low, high);
+            }
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < 8; i++) { /* group of columns, 16 rows, row g or g+8 */
+        int group = i / 4, m = i / 2 % 2, half = i % 2;
+        int64_t row = first_row + m * 16 + half * 8 + g;
+        int column = first_column + group * 32 + t * VECTOR;
+        if (row >= rows || column >= out) continue;
+        float v[VECTOR];
+#pragma unroll
+        for (int e = 0; e < VECTOR; e++) v[e] = sum[m][group * 4 + e / 2][half * 2 + e % 2];
+        store8(y + row * ldy + column, v, out - column, wide);
+    }
+}
+
+mn_status lora_raise(__nv_bfloat16 *y, const __nv_bfloat16 *u, const struct mn_lora *lora, int rows,
+                     int out, int64_t ldy, mn_stream s)
+{
+    dim3 grid(ceil_div(out, RAISE_COLUMNS), ceil_div(rows, RAISE_ROWS));
+    raise_kernel<<<grid, RAISE_THREADS, 0, s->stream>>>(y, u, *lora, rows, out, ldy,
+                                                        is_wide(y, out, ldy));
+    return launched("linear_forward: u·Bᵀ");
+}
+
 /* --- dx = sum of mask∘(du·A)/(1-p)
  * ---------------------------------------------------------------------- */
 
@@ -223,12 +304,8 @@ static __global__ void __launch_bounds__(SPREAD_THREADS)
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 int64_t r = row + i % 2 * 8;
-                int k = k0 + i / 2 * 8 + 2 * t;
-                const uint16_t *from =
-                    reinterpret_cast<const uint16_t *>(du + r * lora.rank + part.rank_begin);
-                uint32_t low = r < rows && k < part.rank ? from[k] : 0u;
-                uint32_t high = r < rows && k + 1 < part.rank ? from[k + 1] : 0u;
-                left[i] = low | high << 16;
+                const __nv_bfloat16 *from = du + r * lora.rank + part.rank_begin;
+                left[i] = r < rows ? load_pair(from, k0 + i / 2 * 8 + 2 * t, part.rank) : 0u;
             }
 #pragma unroll
             for (int tile = 0; tile < 8; tile += 2) {

@@ -9,6 +9,10 @@
 MN_CHECKED mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x,
                                   const struct mn_lora *lora, int rows, int in, int64_t ldx,
                                   mn_stream s);
+/* y (rows, out) = u·Bᵀ in the columns of each part, zero in the others; row stride ldy. */
+MN_CHECKED mn_status lora_raise(__nv_bfloat16 *y, const __nv_bfloat16 *u,
+                                const struct mn_lora *lora, int rows, int out, int64_t ldy,
+                                mn_stream s);
 /* dx (rows, in) = sum over the parts of mask∘(du·A)/(1-p); du (rows, rank), dx dense. */
 MN_CHECKED mn_status lora_spread(__nv_bfloat16 *dx, const __nv_bfloat16 *du,
                                  const struct mn_lora *lora, int rows, int in, mn_stream s);
