@@ -38,6 +38,7 @@ __host__ __device__ static inline const __nv_bfloat16 *bf16(const mn_act *p)
 /* MN_DEVICE, naming the op and what the driver said. */
 static inline mn_status cuda_failed(const char *what, cudaError_t error)
 {
+    (void)cudaGetLastError(); /* told here: the next launch is not to report it again */
     return mn_fail(error == cudaErrorMemoryAllocation ? MN_NO_MEMORY : MN_DEVICE,
                    "CUDA: %s: %s (%s)", what, cudaGetErrorString(error), cudaGetErrorName(error));
 }

@@ -237,8 +237,15 @@ static void device_graph_close(mn_device *device, mn_graph *graph)
  * --------------------------------------------------------------------------------------------------
  */
 
+static mn_status check_slot(int slot)
+{
+    if (slot >= 0 && slot < MARKS) return MN_OK;
+    return mn_fail(MN_INVALID, "mark: expected a slot from 0 to %d, found %d", MARKS - 1, slot);
+}
+
 static mn_status device_mark(mn_device *device, int slot)
 {
+    MN_TRY(check_slot(slot));
     CUDA_TRY("mark", cudaEventRecord(self(device)->mark[slot], self(device)->stream.stream));
     return MN_OK;
 }
@@ -247,6 +254,8 @@ static mn_status device_elapsed(mn_device *device, int from_slot, int to_slot, d
 {
     struct cuda_device *cuda = self(device);
     float ms = 0.0f;
+    MN_TRY(check_slot(from_slot));
+    MN_TRY(check_slot(to_slot));
     CUDA_TRY("elapsed", cudaEventSynchronize(cuda->mark[to_slot]));
     CUDA_TRY("elapsed", cudaEventElapsedTime(&ms, cuda->mark[from_slot], cuda->mark[to_slot]));
     *seconds = 1e-3 * (double)ms;

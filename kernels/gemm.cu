@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum {
-    REMEMBERED = 1024, /* slots, by hash; a shape that finds its slot taken replaces the other */
+    REMEMBERED = 1024, /* slots, by hash; more shapes than that replace each other */
     CANDIDATES = 8,
     TIMED_RUNS = 3,
     FEW_ROWS = 256, /* up to here memory bounds the product and a split depth pays */
@@ -103,11 +103,16 @@ static struct shape_class classify(const struct gemm *g)
     return shape;
 }
 
+/* Where the shape is, or will be: its own slot or one of the next. */
 static struct remembered *slot_of(struct gemm_library *library, const struct shape_class *shape)
 {
     uint64_t hash = 1469598103934665603u; /* FNV-1a */
     const unsigned char *byte = reinterpret_cast<const unsigned char *>(shape);
     for (size_t i = 0; i < sizeof *shape; i++) hash = (hash ^ byte[i]) * 1099511628211u;
+    for (uint64_t probe = 0; probe < REMEMBERED; probe++) {
+        struct remembered *slot = &library->slot[(hash + probe) % REMEMBERED];
+        if (!slot->known || memcmp(&slot->shape, shape, sizeof *shape) == 0) return slot;
+    }
     return &library->slot[hash % REMEMBERED];
 }
 
