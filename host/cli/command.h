@@ -56,6 +56,10 @@ struct command {
     X(mmlu_prompts)     \
     X(study)            \
     X(report)           \
+    X(bench)            \
+    X(bench_train)      \
+    X(bench_score)      \
+    X(bench_generate)   \
     X(merge)            \
     X(inspect)          \
     X(tokenize)         \

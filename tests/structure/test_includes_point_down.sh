@@ -1,6 +1,6 @@
 #!/bin/sh
 # Rooms include downwards only, and siblings do not know each other:
-#   cli > study > spider, mmlu > train, infer > model, text > dist, reference, kernels > base
+#   cli > study > spider, mmlu, bench > train, infer > model, text > dist, reference, kernels > base
 # A public header belongs to the room named beside it.
 set -eu
 cd "$MINUANO_SOURCE"
@@ -23,7 +23,7 @@ level() {
     dist) echo 2 ;;
     model | text) echo 3 ;;
     train | infer) echo 4 ;;
-    spider | mmlu) echo 5 ;;
+    spider | mmlu | bench) echo 5 ;;
     study) echo 6 ;;
     cli) echo 7 ;;
     *) echo "unknown room $1" >&2; exit 1 ;;

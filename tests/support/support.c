@@ -29,14 +29,21 @@ static mn_arena *paths(void)
     return arena;
 }
 
+/* The tree that the tests were built from, or a copy of it on another machine. */
+static const char *tree(void)
+{
+    const char *copy = getenv("MINUANO_SOURCE");
+    return copy && copy[0] ? copy : MINUANO_SOURCE;
+}
+
 const char *test_source(const char *name)
 {
-    return mn_path(paths(), MINUANO_SOURCE, name);
+    return mn_path(paths(), tree(), name);
 }
 
 const char *test_fixture(const char *name)
 {
-    return mn_path(paths(), MINUANO_SOURCE "/tests/fixtures", name);
+    return mn_path(paths(), mn_path(paths(), tree(), "tests/fixtures"), name);
 }
 
 const char *test_shared(const char *name)

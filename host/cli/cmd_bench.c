@@ -1,0 +1,167 @@
+/* cmd_bench.c: `minuano bench`, `bench train`, `bench score`, `bench generate`: one table of
+ * settings, one file for the four, for they print the same table. */
+#include "command.h"
+#include "minuano/bench.h"
+#include "model_settings.h"
+
+struct bench_settings {
+    struct model_settings model;
+    const char *random;
+    int64_t tokens, length, rank, steps, batch, new_tokens, seed;
+    double dropout;
+};
+
+#define AT(field) offsetof(struct bench_settings, field)
+static const struct mn_setting rows[] = {
+    {"random", MN_SETTING_STRING, AT(random), "mistral-7b",
+     "shape of a model with random weights: mistral-7b, tiny"},
+    {"tokens", MN_SETTING_INT, AT(tokens), "8192", "tokens of a step or a batch", .low = 16,
+     .high = 1 << 20},
+    {"length", MN_SETTING_INT, AT(length), "1024", "of a sequence or a prompt", .low = 2,
+     .high = 32768},
+    {"rank", MN_SETTING_INT, AT(rank), "16",
+     "LoRA on q, k, v and o; 0: none (score and generate alone)", .high = 256},
+    {"dropout", MN_SETTING_REAL, AT(dropout), "0.05", "of the adapter in training", .high = 0.99},
+    {"steps", MN_SETTING_INT, AT(steps), "10", "timed steps, or batches", .low = 1, .high = 1000},
+    {"batch", MN_SETTING_INT, AT(batch), "64", "examples generated at once", .low = 1,
+     .high = 65536},
+    {"new_tokens", MN_SETTING_INT, AT(new_tokens), "40", "generated an example", .low = 1,
+     .high = 4096},
+    {"seed", MN_SETTING_INT, AT(seed), "1", "of the random weights"},
+    QUANTIZATION_ROWS(struct bench_settings, model),
+};
+static const struct mn_settings table = {"minuano bench", rows, MN_COUNT(rows)};
+
+static void print_row(const struct mn_bench_row *row)
+{
+    char percent[64] = "";
+    if (row->ceiling)
+        snprintf(percent, sizeof percent, "%6.1f %% of %s", row->percent, row->ceiling);
+    printf("%-34s %-34s %11.1f us %10.1f %-10s %s\n", row->name, row->shape, 1e6 * row->seconds,
+           row->rate, row->unit, percent);
+}
+
+static void print_rows(const struct invocation *call, const mn_device *device,
+                       const struct mn_bench_rows *found)
+{
+    for (size_t i = 0; i < found->count; i++) {
+        const struct mn_bench_row *row = &found->item[i];
+        if (!call->common.json) {
+            print_row(row);
+            continue;
+        }
+        json_t *object = json_pack("{s:s,s:s,s:s,s:f,s:f,s:s,s:f}", "device", device->name, "name",
+                                   row->name, "shape", row->shape, "seconds", row->seconds, "rate",
+                                   row->rate, "unit", row->unit, "percent", row->percent);
+        if (row->ceiling) json_object_set_new(object, "ceiling", json_string(row->ceiling));
+        mn_json_line(stdout, object);
+        json_decref(object);
+    }
+    fflush(stdout);
+}
+
+static mn_status run_kernels(const struct invocation *call)
+{
+    const struct bench_settings *settings = call->settings;
+    struct mn_bench_rows found = {0};
+    struct mn_model_config config;
+    mn_device *device = NULL;
+    mn_status st;
+    MN_GO(mn_bench_shape(&config, settings->random));
+    MN_GO(open_device(call, &device));
+    MN_GO(mn_bench_kernels(&found, device, &config, (int)settings->tokens));
+    print_rows(call, device, &found);
+done:
+    mn_bench_rows_free(&found);
+    mn_device_close(&device);
+    return st;
+}
+
+typedef mn_status bench_job(struct mn_bench_rows *rows, mn_model *model,
+                            const struct mn_bench_job *job);
+
+static mn_status run_job(const struct invocation *call, bench_job *run)
+{
+    const struct bench_settings *settings = call->settings;
+    const struct mn_model_options options = {.quantization = settings->model.quantization,
+                                             .keep_packed = settings->model.keep_packed};
+    const struct mn_bench_job job = {.tokens = (int)settings->tokens,
+                                     .length = (int)settings->length,
+                                     .rank = (int)settings->rank,
+                                     .dropout = settings->dropout,
+                                     .steps = (int)settings->steps,
+                                     .batch = (int)settings->batch,
+                                     .new_tokens = (int)settings->new_tokens};
+    struct mn_bench_rows found = {0};
+    struct mn_model_config config;
+    mn_device *device = NULL;
+    mn_model *model = NULL;
+    mn_status st;
+    MN_GO(mn_bench_shape(&config, settings->random));
+    MN_GO(open_device(call, &device));
+    MN_GO(mn_model_random(&model, device, &config, (uint64_t)settings->seed, &options));
+    MN_GO(run(&found, model, &job));
+    print_rows(call, device, &found);
+done:
+    mn_bench_rows_free(&found);
+    mn_model_close(&model);
+    mn_device_close(&device);
+    return st;
+}
+
+static mn_status run_train(const struct invocation *call)
+{
+    const struct bench_settings *settings = call->settings;
+    if (settings->rank < 1) return mn_fail(MN_USAGE, "bench train: --rank: expected at least 1");
+    return run_job(call, mn_bench_train);
+}
+
+static mn_status run_score(const struct invocation *call)
+{
+    return run_job(call, mn_bench_score);
+}
+
+static mn_status run_generate(const struct invocation *call)
+{
+    return run_job(call, mn_bench_generate);
+}
+
+const struct command command_bench = {
+    .name = "bench",
+    .summary = "time every kernel beside a copy and a product measured in the same run",
+    .usage = "[options]",
+    .examples = "minuano bench\nminuano bench --json --tokens 4096\n",
+    .settings = &table,
+    .settings_size = sizeof(struct bench_settings),
+    .run = run_kernels,
+};
+
+const struct command command_bench_train = {
+    .name = "bench train",
+    .summary = "time training steps of a model with random weights",
+    .usage = "[options]",
+    .examples = "minuano bench train --tokens 8192 --length 1024 --rank 16\n",
+    .settings = &table,
+    .settings_size = sizeof(struct bench_settings),
+    .run = run_train,
+};
+
+const struct command command_bench_score = {
+    .name = "bench score",
+    .summary = "time the scoring of four options at the end of prompts",
+    .usage = "[options]",
+    .examples = "minuano bench score --length 760 --rank 0\n",
+    .settings = &table,
+    .settings_size = sizeof(struct bench_settings),
+    .run = run_score,
+};
+
+const struct command command_bench_generate = {
+    .name = "bench generate",
+    .summary = "time greedy generation",
+    .usage = "[options]",
+    .examples = "minuano bench generate --batch 256 --length 300 --new-tokens 40\n",
+    .settings = &table,
+    .settings_size = sizeof(struct bench_settings),
+    .run = run_generate,
+};

@@ -1,0 +1,54 @@
+/* bench.h: how fast the device's ops and whole jobs are, beside a ceiling measured in the same run.
+ *
+ * Data is random, never zeros: zeros run faster than data does. A figure is the median of several
+ * samples of device time. */
+#ifndef MINUANO_BENCH_H
+#define MINUANO_BENCH_H
+
+#include "minuano/model.h"
+
+struct mn_bench_row {
+    char name[48], shape[64];
+    double seconds;   /* one call */
+    double rate;      /* in `unit` */
+    const char *unit; /* "GB/s", "TFLOP/s", "tok/s", "examples/s" */
+    double percent;   /* of the ceiling; 0: none applies */
+    const char *ceiling;
+};
+struct mn_bench_rows {
+    struct mn_bench_row *item;
+    size_t count, capacity;
+};
+void mn_bench_rows_free(struct mn_bench_rows *rows);
+
+/* A shape by name: "mistral-7b", or "tiny" for machines without a GPU. */
+MN_CHECKED mn_status mn_bench_shape(struct mn_model_config *out, const char *name);
+
+/* Every op in the shapes of this model. Ceilings: a copy within the device for GB/s; the same
+ * device's product of a step's tokens with the gate-up matrix for TFLOP/s. */
+MN_CHECKED mn_status mn_bench_kernels(struct mn_bench_rows *rows, mn_device *device,
+                                      const struct mn_model_config *config, int tokens);
+
+struct mn_bench_job {
+    int tokens;     /* of a training step or a scoring batch */
+    int length;     /* of a sequence; of a prompt */
+    int rank;       /* LoRA on q, k, v and o; 0: none (score, generate) */
+    double dropout; /* train */
+    int steps;      /* timed, after two that are not */
+    int batch;      /* generate: examples at once */
+    int new_tokens; /* generate */
+};
+/* The product rate above, for the floor of a job, in FLOP/s. */
+MN_CHECKED mn_status mn_bench_product(double *flops, mn_device *device,
+                                      const struct mn_model_config *config, int tokens);
+/* A step: forward, backward, gradient norm, AdamW, over packed sequences of `length`. */
+MN_CHECKED mn_status mn_bench_train(struct mn_bench_rows *rows, mn_model *model,
+                                    const struct mn_bench_job *job);
+/* Four options at the end of each prompt. */
+MN_CHECKED mn_status mn_bench_score(struct mn_bench_rows *rows, mn_model *model,
+                                    const struct mn_bench_job *job);
+/* Greedy, no end token. */
+MN_CHECKED mn_status mn_bench_generate(struct mn_bench_rows *rows, mn_model *model,
+                                       const struct mn_bench_job *job);
+
+#endif
