@@ -18,7 +18,7 @@ struct gemm_library;
 struct mn_stream_state {
     cudaStream_t stream;
     int multiprocessors;
-    bool hopper; /* compute capability 9.0: wgmma and TMA */
+    bool hopper;               /* compute capability 9.0: wgmma and TMA */
     bool capturing;            /* launches are being recorded: nothing may be waited for */
     struct gemm_library *gemm; /* see gemm.cuh */
 };
