@@ -2,7 +2,7 @@
 # end of a short table row (-Wno-missing-field-initializers).
 add_library(minuano_warnings INTERFACE)
 target_compile_options(minuano_warnings INTERFACE
-  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers>
+  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Wpedantic $<$<BOOL:${MINUANO_WERROR}>:-Werror> -Wno-missing-field-initializers>
   $<$<AND:$<COMPILE_LANGUAGE:C>,$<C_COMPILER_ID:GNU>>:-Wno-format-truncation>
   $<$<COMPILE_LANGUAGE:C>:-fno-math-errno>)
 if(MINUANO_SANITIZE)

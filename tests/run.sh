@@ -17,7 +17,7 @@ build_and_test() {
     local preset=$1
     shift
     stage "$preset: build"
-    cmake --preset "$preset" -DMINUANO_TESTS=ON >/dev/null
+    cmake --preset "$preset" -DMINUANO_TESTS=ON -DMINUANO_WERROR=ON >/dev/null
     cmake --build --preset "$preset" -j "$jobs" -- --quiet
     stage "$preset: test"
     ctest --preset "$preset" -j "$jobs" "$@"
