@@ -280,7 +280,7 @@ static void test_attention_backward_holds_beyond_a_block(void **state)
         double *expected = new_values(p, qkv->count);
         naive_backward(&q, expected, one[1]);
         check_values(p, dqkv, expected, 1e-5);
-        check_pair(p, dqkv, 0.03);
+        check_pair(p, dqkv, 0.05); /* out, P and dS in bf16: 0.8 % a sum, the worst of 30,000 */
         pair_after(state);
     }
 }
@@ -343,8 +343,9 @@ static void prefix_matches(struct pair *p, struct mn_attention_shape shape, int 
             memcpy(expected_lse + (int64_t)r * shape.heads, q.lse + from * shape.heads,
                    (size_t)shape.heads * sizeof *expected);
         }
-    check_values(p, out, expected, 3e-6);
-    check_values(p, lse, expected_lse, 3e-6);
+    /* fp32 sums over up to 270 keys, in an order that the machine's vectors set */
+    check_values(p, out, expected, 1e-5);
+    check_values(p, lse, expected_lse, 1e-5);
     check_pair(p, out, 0.02);
     check_pair(p, lse, 1e-4);
 }
