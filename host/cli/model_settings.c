@@ -46,11 +46,14 @@ mn_status open_model(const struct invocation *call, const struct model_settings 
     mn_status st;
     MN_GO(resolve_model(call, settings->model, &folder));
     MN_GO(open_device(call, &opened.device));
+    const double begin = mn_seconds();
     MN_GO(mn_model_open(&opened.model, opened.device, folder, &options));
-    mn_info("model: %s, %.3g M parameters%s%s", folder,
+    const double seconds = mn_seconds() - begin;
+    mn_info("model: %s, %.3g M parameters%s%s, loaded in %.2f s (%.1f GB/s)", folder,
             1e-6 * (double)mn_model_parameters(&opened.model->config),
             settings->quantization ? ", " : "",
-            settings->quantization ? quantization_names[settings->quantization] : "");
+            settings->quantization ? quantization_names[settings->quantization] : "", seconds,
+            1e-9 * (double)opened.model->pool.size / seconds);
     if (settings->adapter) {
         MN_GO(mn_adapter_open(&opened.adapter, opened.model, settings->adapter, false));
         mn_adapter_set_strength(opened.adapter, settings->strength);
