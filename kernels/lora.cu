@@ -125,18 +125,20 @@ static __global__ void __launch_bounds__(PROJECT_WARPS *WARP)
     int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
     int first_row = blockIdx.y * 16 * MT;
     float sum[MT][NT][4] = {};
-    for (int k = warp * PROJECT_DEPTH + t * VECTOR; k < in; k += PROJECT_WARPS * PROJECT_DEPTH) {
+    /* The bound is the warp's, not the lane's: all lanes take part in every product. */
+    for (int k0 = warp * PROJECT_DEPTH; k0 < in; k0 += PROJECT_WARPS * PROJECT_DEPTH) {
+        int k = k0 + t * VECTOR;
         uint4 left[MT][2], right[NT];
 #pragma unroll
         for (int n = 0; n < NT; n++)
-            right[n] = n * 8 + g < tile.width
+            right[n] = k < in && n * 8 + g < tile.width
                            ? load8_raw(a + (int64_t)(n * 8 + g) * in + k, in - k, wide)
                            : make_uint4(0, 0, 0, 0);
 #pragma unroll
         for (int m = 0; m < 2 * MT; m++) {
             int64_t row = first_row + m * 8 + g;
-            left[m / 2][m % 2] =
-                row < rows ? load8_raw(x + row * ldx + k, in - k, wide) : make_uint4(0, 0, 0, 0);
+            left[m / 2][m % 2] = k < in && row < rows ? load8_raw(x + row * ldx + k, in - k, wide)
+                                                      : make_uint4(0, 0, 0, 0);
             if (threshold) left[m / 2][m % 2] = drop8(left[m / 2][m % 2], kept8(drop, row, k, in));
         }
 #pragma unroll
@@ -200,13 +202,21 @@ __device__ __forceinline__ uint32_t load_pair(const __nv_bfloat16 *row, int k, i
     return low | high << 16;
 }
 
+/* Four neighbours k … k+3 of a row of a narrow matrix; `wide`: eight bytes at once. */
+__device__ __forceinline__ uint2 load_four(const __nv_bfloat16 *row, int k, int rank, bool wide)
+{
+    if (wide) return k < rank ? *reinterpret_cast<const uint2 *>(row + k) : make_uint2(0, 0);
+    return make_uint2(load_pair(row, k, rank), load_pair(row, k + 2, rank));
+}
+
 /* Block: 128 rows by 128 columns, eight warps of 32 by 64. Both operands are narrow and come from
- * L1 and L2; what costs is the writing of y, sixteen bytes a lane. */
+ * L1 and L2, four neighbours of the depth a lane, which both number in that order; what costs is
+ * the writing of y, sixteen bytes a lane. */
 enum { RAISE_ROWS = 128, RAISE_COLUMNS = 128, RAISE_THREADS = 256 };
 
 static __global__ void __launch_bounds__(RAISE_THREADS)
     raise_kernel(__nv_bfloat16 *__restrict__ y, const __nv_bfloat16 *__restrict__ u,
-                 struct mn_lora lora, int rows, int out, int64_t ldy, bool wide)
+                 struct mn_lora lora, int rows, int out, int64_t ldy, bool wide, bool narrow_wide)
 {
     int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
     int64_t first_row = (int64_t)blockIdx.y * RAISE_ROWS + warp % 4 * 32;
@@ -220,24 +230,25 @@ static __global__ void __launch_bounds__(RAISE_THREADS)
         b += (int64_t)part.out * part.rank;
         if (part.out_begin >= first_column + 64 || part.out_begin + part.out <= first_column)
             continue;
-        for (int k = 2 * t; k < (part.rank + 15) / 16 * 16; k += 16) {
+        for (int k = 4 * t; k < (part.rank + 15) / 16 * 16; k += 16) {
             uint32_t left[2][4];
 #pragma unroll
-            for (int i = 0; i < 8; i++) {
-                int64_t row = first_row + i / 4 * 16 + i % 2 * 8 + g;
-                left[i / 4][i % 4] = row < rows ? load_pair(u + row * lora.rank + part.rank_begin,
-                                                            k + i % 4 / 2 * 8, part.rank)
-                                                : 0u;
+            for (int i = 0; i < 4; i++) {
+                int64_t row = first_row + i * 8 + g;
+                const __nv_bfloat16 *from = u + row * lora.rank + part.rank_begin;
+                uint2 four =
+                    row < rows ? load_four(from, k, part.rank, narrow_wide) : make_uint2(0, 0);
+                left[i / 2][i % 2] = four.x;
+                left[i / 2][i % 2 + 2] = four.y;
             }
 #pragma unroll
             for (int tile = 0; tile < 8; tile++) {
                 int row = first_column + permuted_column(tile, g) - part.out_begin;
-                const __nv_bfloat16 *from = own + (int64_t)row * part.rank;
-                bool inside = row >= 0 && row < part.out;
-                uint32_t low = inside ? load_pair(from, k, part.rank) : 0u;
-                uint32_t high = inside ? load_pair(from, k + 8, part.rank) : 0u;
-                mma_bf16(sum[0][tile], left[0], low, high);
-                mma_bf16(sum[1][tile], left[1], low, high);
+                uint2 four = make_uint2(0, 0);
+                if (row >= 0 && row < part.out)
+                    four = load_four(own + (int64_t)row * part.rank, k, part.rank, narrow_wide);
+                mma_bf16(sum[0][tile], left[0], four.x, four.y);
+                mma_bf16(sum[1][tile], left[1], four.x, four.y);
             }
         }
     }
@@ -258,8 +269,10 @@ mn_status lora_raise(__nv_bfloat16 *y, const __nv_bfloat16 *u, const struct mn_l
                      int out, int64_t ldy, mn_stream s)
 {
     dim3 grid(ceil_div(out, RAISE_COLUMNS), ceil_div(rows, RAISE_ROWS));
+    bool narrow_wide = (uintptr_t)u % 8 == 0 && (uintptr_t)lora->b % 8 == 0;
+    for (int p = 0; p < lora->parts; p++) narrow_wide = narrow_wide && lora->part[p].rank % 4 == 0;
     raise_kernel<<<grid, RAISE_THREADS, 0, s->stream>>>(y, u, *lora, rows, out, ldy,
-                                                        is_wide(y, out, ldy));
+                                                        is_wide(y, out, ldy), narrow_wide);
     return launched("linear_forward: u·Bᵀ");
 }
 
