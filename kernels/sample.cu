@@ -46,7 +46,7 @@ static __global__ void __launch_bounds__(SAMPLE_THREADS)
                 candidate.score = v[i] / temperature - logf(-logf(uniform));
             }
             softmax_add(sum[i], v[i]);
-            own = better(own, candidate);
+            if (candidate.score > own.score) own = candidate; /* ids rise: the first stays */
         }
     }
 #pragma unroll

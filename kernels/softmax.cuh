@@ -2,6 +2,8 @@
 #ifndef MINUANO_KERNELS_SOFTMAX_CUH
 #define MINUANO_KERNELS_SOFTMAX_CUH
 
+#include <float.h>
+
 #include "common.cuh"
 
 /* The largest logit, and the sum of exp(x - max) over all the others: with its own 1 left out, the
@@ -10,29 +12,24 @@ struct softmax {
     float max, rest;
 };
 
+/* Nothing: the 1 of a maximum that is not there is taken back. */
 __device__ __forceinline__ struct softmax softmax_empty(void)
 {
-    return {-INFINITY, 0.0f};
+    return {-FLT_MAX, -1.0f};
 }
 
-/* A NaN ends up in rest. */
+/* Without a branch: one exponential either way. A NaN ends up in rest. */
 __device__ __forceinline__ void softmax_add(struct softmax &s, float v)
 {
-    if (v > s.max) {
-        s.rest = (1.0f + s.rest) * __expf(s.max - v); /* 0 for the first */
-        s.max = v;
-    } else if (v != -INFINITY) {
-        s.rest += __expf(v - s.max);
-    }
+    float e = __expf(-fabsf(v - s.max));
+    s.rest = v > s.max ? (1.0f + s.rest) * e : s.rest + e;
+    s.max = fmaxf(v, s.max);
 }
 
 __device__ __forceinline__ struct softmax softmax_join(struct softmax a, struct softmax b)
 {
     struct softmax high = a.max >= b.max ? a : b, low = a.max >= b.max ? b : a;
-    if (low.max != -INFINITY)
-        high.rest += (1.0f + low.rest) * __expf(low.max - high.max);
-    else
-        high.rest += low.rest; /* zero, or a NaN */
+    high.rest += (1.0f + low.rest) * __expf(low.max - high.max);
     return high;
 }
 
