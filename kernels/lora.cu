@@ -39,11 +39,12 @@ __device__ __forceinline__ struct dropout dropout_of(const struct mn_lora &lora,
 }
 
 /* Bit i: element i of the eight from (row, column) is kept. */
+template <bool WIDE>
 __device__ __forceinline__ uint32_t kept8(const struct dropout &d, int64_t row, int column, int in)
 {
     uint64_t index = d.first + (uint64_t)row * (uint64_t)in + (uint64_t)column;
     uint32_t kept = 0;
-    if (index % 4 == 0) {
+    if (WIDE || index % 4 == 0) { /* wide rows are multiples of eight */
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             struct mn_philox block = mn_philox(d.seed, d.stream, index / 4 + half);
@@ -112,11 +113,11 @@ static bool is_narrow(const struct mn_lora *lora)
  * takes eight neighbours of its row, and both operands number the depth in that same order. */
 enum { PROJECT_WARPS = 8, PROJECT_DEPTH = 32 };
 
-template <int MT, int NT>
-static __global__ void __launch_bounds__(PROJECT_WARPS *WARP)
+template <int MT, int NT, bool WIDE>
+static __global__ void __launch_bounds__(PROJECT_WARPS *WARP, WIDE ? 2 : 1)
     project_kernel(__nv_bfloat16 *__restrict__ u, const __nv_bfloat16 *__restrict__ x,
-                   struct mn_lora lora, int rows, int in, int64_t ldx, uint32_t threshold,
-                   float factor, bool wide)
+                   const __grid_constant__ struct mn_lora lora, int rows, int in, int64_t ldx,
+                   uint32_t threshold, float factor)
 {
     __shared__ float partial[PROJECT_WARPS][16 * MT][8 * NT + 1];
     struct rank_tile tile = rank_tile_at(lora, blockIdx.x);
@@ -132,14 +133,19 @@ static __global__ void __launch_bounds__(PROJECT_WARPS *WARP)
 #pragma unroll
         for (int n = 0; n < NT; n++)
             right[n] = k < in && n * 8 + g < tile.width
-                           ? load8_raw(a + (int64_t)(n * 8 + g) * in + k, in - k, wide)
+                           ? load8_raw(a + (int64_t)(n * 8 + g) * in + k, in - k, WIDE)
                            : make_uint4(0, 0, 0, 0);
 #pragma unroll
         for (int m = 0; m < 2 * MT; m++) {
             int64_t row = first_row + m * 8 + g;
-            left[m / 2][m % 2] = k < in && row < rows ? load8_raw(x + row * ldx + k, in - k, wide)
+            left[m / 2][m % 2] = k < in && row < rows ? load8_raw(x + row * ldx + k, in - k, WIDE)
                                                       : make_uint4(0, 0, 0, 0);
-            if (threshold) left[m / 2][m % 2] = drop8(left[m / 2][m % 2], kept8(drop, row, k, in));
+        }
+        if (threshold) { /* apart from the loads, so that all of those are under way */
+#pragma unroll
+            for (int m = 0; m < 2 * MT; m++)
+                left[m / 2][m % 2] =
+                    drop8(left[m / 2][m % 2], kept8<WIDE>(drop, first_row + m * 8 + g, k, in));
         }
 #pragma unroll
         for (int m = 0; m < MT; m++) {
@@ -171,16 +177,21 @@ static __global__ void __launch_bounds__(PROJECT_WARPS *WARP)
     }
 }
 
+template <bool WIDE> static auto choose_project(bool many, bool narrow)
+{
+    return many ? (narrow ? project_kernel<2, 2, WIDE> : project_kernel<2, 4, WIDE>)
+                : (narrow ? project_kernel<1, 2, WIDE> : project_kernel<1, 4, WIDE>);
+}
+
 mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const struct mn_lora *lora,
                        int rows, int in, int64_t ldx, mn_stream s)
 {
     bool wide = is_wide(x, in, ldx) && is_wide(lora->a, in, in), narrow = is_narrow(lora);
     bool many = rows >= 16 * 2 * s->multiprocessors; /* few rows: smaller tiles, more blocks */
-    auto kernel = many ? (narrow ? project_kernel<2, 2> : project_kernel<2, 4>)
-                       : (narrow ? project_kernel<1, 2> : project_kernel<1, 4>);
+    auto kernel = wide ? choose_project<true>(many, narrow) : choose_project<false>(many, narrow);
     dim3 grid(rank_tiles(*lora), ceil_div(rows, many ? 32 : 16));
-    kernel<<<grid, PROJECT_WARPS * WARP, 0, s->stream>>>(
-        u, x, *lora, rows, in, ldx, drop_threshold(lora), kept_factor(lora), wide);
+    kernel<<<grid, PROJECT_WARPS * WARP, 0, s->stream>>>(u, x, *lora, rows, in, ldx,
+                                                         drop_threshold(lora), kept_factor(lora));
     return launched("linear_forward: x·Aᵀ");
 }
 
@@ -202,26 +213,35 @@ __device__ __forceinline__ uint32_t load_pair(const __nv_bfloat16 *row, int k, i
     return low | high << 16;
 }
 
-/* Four neighbours k … k+3 of a row of a narrow matrix; `wide`: eight bytes at once. */
-__device__ __forceinline__ uint2 load_four(const __nv_bfloat16 *row, int k, int rank, bool wide)
+/* Four neighbours k … k+3 of a row of a narrow matrix; zero where the row is not `there`. WHOLE:
+ * the rank is a multiple of sixteen, so that `row` may be read anyway and no branch parts the
+ * loads. */
+template <bool WHOLE>
+__device__ __forceinline__ uint2 load_four(const __nv_bfloat16 *row, int k, int rank, bool there)
 {
-    if (wide) return k < rank ? *reinterpret_cast<const uint2 *>(row + k) : make_uint2(0, 0);
+    if (WHOLE) {
+        uint2 four = *reinterpret_cast<const uint2 *>(row + k);
+        return there ? four : make_uint2(0, 0);
+    }
+    if (!there) return make_uint2(0, 0);
     return make_uint2(load_pair(row, k, rank), load_pair(row, k + 2, rank));
 }
 
-/* Block: 128 rows by 128 columns, eight warps of 32 by 64. Both operands are narrow and come from
+/* Block: 64 rows by 128 columns, eight warps of 16 by 64. Both operands are narrow and come from
  * L1 and L2, four neighbours of the depth a lane, which both number in that order; what costs is
  * the writing of y, sixteen bytes a lane. */
-enum { RAISE_ROWS = 128, RAISE_COLUMNS = 128, RAISE_THREADS = 256 };
+enum { RAISE_ROWS = 64, RAISE_COLUMNS = 128, RAISE_THREADS = 256 };
 
-static __global__ void __launch_bounds__(RAISE_THREADS)
+template <bool WHOLE>
+static __global__ void __launch_bounds__(RAISE_THREADS, 2)
     raise_kernel(__nv_bfloat16 *__restrict__ y, const __nv_bfloat16 *__restrict__ u,
-                 struct mn_lora lora, int rows, int out, int64_t ldy, bool wide, bool narrow_wide)
+                 const __grid_constant__ struct mn_lora lora, int rows, int out, int64_t ldy,
+                 bool wide)
 {
     int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
-    int64_t first_row = (int64_t)blockIdx.y * RAISE_ROWS + warp % 4 * 32;
+    int64_t first_row = (int64_t)blockIdx.y * RAISE_ROWS + warp % 4 * 16;
     int first_column = blockIdx.x * RAISE_COLUMNS + warp / 4 * 64;
-    float sum[2][8][4] = {};
+    float sum[8][4] = {};
     const __nv_bfloat16 *b = bf16(lora.b);
     if (first_row >= rows || first_column >= out) return;
     for (int p = 0; p < lora.parts; p++) {
@@ -230,37 +250,43 @@ static __global__ void __launch_bounds__(RAISE_THREADS)
         b += (int64_t)part.out * part.rank;
         if (part.out_begin >= first_column + 64 || part.out_begin + part.out <= first_column)
             continue;
+#pragma unroll 1
         for (int k = 4 * t; k < (part.rank + 15) / 16 * 16; k += 16) {
-            uint32_t left[2][4];
+            uint32_t left[4];
 #pragma unroll
-            for (int i = 0; i < 4; i++) {
-                int64_t row = first_row + i * 8 + g;
-                const __nv_bfloat16 *from = u + row * lora.rank + part.rank_begin;
-                uint2 four =
-                    row < rows ? load_four(from, k, part.rank, narrow_wide) : make_uint2(0, 0);
-                left[i / 2][i % 2] = four.x;
-                left[i / 2][i % 2 + 2] = four.y;
+            for (int half = 0; half < 2; half++) {
+                int64_t row = first_row + half * 8 + g;
+                const __nv_bfloat16 *from =
+                    u + (row < rows ? row : first_row) * lora.rank + part.rank_begin;
+                uint2 four = load_four<WHOLE>(from, k, part.rank, row < rows);
+                left[half] = four.x;
+                left[half + 2] = four.y;
             }
 #pragma unroll
-            for (int tile = 0; tile < 8; tile++) {
-                int row = first_column + permuted_column(tile, g) - part.out_begin;
-                uint2 four = make_uint2(0, 0);
-                if (row >= 0 && row < part.out)
-                    four = load_four(own + (int64_t)row * part.rank, k, part.rank, narrow_wide);
-                mma_bf16(sum[0][tile], left[0], four.x, four.y);
-                mma_bf16(sum[1][tile], left[1], four.x, four.y);
+            for (int group = 0; group < 8; group += 4) {
+                uint2 right[4];
+#pragma unroll
+                for (int tile = 0; tile < 4; tile++) {
+                    int row = first_column + permuted_column(group + tile, g) - part.out_begin;
+                    bool there = row >= 0 && row < part.out;
+                    right[tile] = load_four<WHOLE>(own + (int64_t)(there ? row : 0) * part.rank, k,
+                                                   part.rank, there);
+                }
+#pragma unroll
+                for (int tile = 0; tile < 4; tile++) {
+                    mma_bf16(sum[group + tile], left, right[tile].x, right[tile].y);
+                }
             }
         }
     }
 #pragma unroll
-    for (int i = 0; i < 8; i++) { /* group of columns, 16 rows, row g or g+8 */
-        int group = i / 4, m = i / 2 % 2, half = i % 2;
-        int64_t row = first_row + m * 16 + half * 8 + g;
-        int column = first_column + group * 32 + t * VECTOR;
+    for (int i = 0; i < 4; i++) { /* group of columns; row g or g+8 */
+        int64_t row = first_row + i % 2 * 8 + g;
+        int column = first_column + i / 2 * 32 + t * VECTOR;
         if (row >= rows || column >= out) continue;
         float v[VECTOR];
 #pragma unroll
-        for (int e = 0; e < VECTOR; e++) v[e] = sum[m][group * 4 + e / 2][half * 2 + e % 2];
+        for (int e = 0; e < VECTOR; e++) v[e] = sum[i / 2 * 4 + e / 2][i % 2 * 2 + e % 2];
         store8(y + row * ldy + column, v, out - column, wide);
     }
 }
@@ -269,10 +295,11 @@ mn_status lora_raise(__nv_bfloat16 *y, const __nv_bfloat16 *u, const struct mn_l
                      int out, int64_t ldy, mn_stream s)
 {
     dim3 grid(ceil_div(out, RAISE_COLUMNS), ceil_div(rows, RAISE_ROWS));
-    bool narrow_wide = (uintptr_t)u % 8 == 0 && (uintptr_t)lora->b % 8 == 0;
-    for (int p = 0; p < lora->parts; p++) narrow_wide = narrow_wide && lora->part[p].rank % 4 == 0;
-    raise_kernel<<<grid, RAISE_THREADS, 0, s->stream>>>(y, u, *lora, rows, out, ldy,
-                                                        is_wide(y, out, ldy), narrow_wide);
+    bool whole = (uintptr_t)u % 8 == 0 && (uintptr_t)lora->b % 8 == 0;
+    for (int p = 0; p < lora->parts; p++) whole = whole && lora->part[p].rank % 16 == 0;
+    auto kernel = whole ? raise_kernel<true> : raise_kernel<false>;
+    kernel<<<grid, RAISE_THREADS, 0, s->stream>>>(y, u, *lora, rows, out, ldy,
+                                                  is_wide(y, out, ldy));
     return launched("linear_forward: u·Bᵀ");
 }
 
@@ -286,8 +313,8 @@ enum { SPREAD_ROWS = 64, SPREAD_COLUMNS = 128, SPREAD_THREADS = 256, PITCH_PAD =
 
 static __global__ void __launch_bounds__(SPREAD_THREADS)
     spread_kernel(__nv_bfloat16 *__restrict__ dx, const __nv_bfloat16 *__restrict__ du,
-                  struct mn_lora lora, int rows, int in, uint32_t threshold, float factor,
-                  bool wide)
+                  const __grid_constant__ struct mn_lora lora, int rows, int in, uint32_t threshold,
+                  float factor, bool wide)
 {
     __shared__ __align__(16) __nv_bfloat16 shared_a[16][SPREAD_COLUMNS + PITCH_PAD];
     int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, g = lane / 4, t = lane % 4;
@@ -336,7 +363,7 @@ static __global__ void __launch_bounds__(SPREAD_THREADS)
             int column = first_column + own_column + group * 32 + t * VECTOR;
 #pragma unroll
             for (int half = 0; half < 2; half++) {
-                uint32_t kept = threshold ? kept8(drop, row + half * 8, column, in) : 255u;
+                uint32_t kept = threshold ? kept8<false>(drop, row + half * 8, column, in) : 255u;
 #pragma unroll
                 for (int i = 0; i < VECTOR; i++)
                     if (kept >> i & 1) total[group][half][i] += sum[group][i / 2][half * 2 + i % 2];
@@ -380,11 +407,12 @@ static int gradient_splits(int rows)
     return splits < GRADIENT_SPLITS ? splits : (int)GRADIENT_SPLITS;
 }
 
-template <int MT>
+template <int MT, bool WIDE>
 static __global__ void __launch_bounds__(GRADIENT_THREADS)
     gradient_kernel(float *__restrict__ partial, const __nv_bfloat16 *__restrict__ du,
-                    const __nv_bfloat16 *__restrict__ x, struct mn_lora lora, int rows, int in,
-                    int rows_a_split, uint32_t threshold, float factor, bool wide)
+                    const __nv_bfloat16 *__restrict__ x,
+                    const __grid_constant__ struct mn_lora lora, int rows, int in, int rows_a_split,
+                    uint32_t threshold, float factor)
 {
     enum { LOADS = GRADIENT_ROWS * GRADIENT_COLUMNS / VECTOR / GRADIENT_THREADS };
     __shared__ __align__(16) __nv_bfloat16 shared_x[GRADIENT_ROWS][GRADIENT_COLUMNS + PITCH_PAD];
@@ -401,9 +429,15 @@ static __global__ void __launch_bounds__(GRADIENT_THREADS)
 #pragma unroll
         for (int i = 0; i < LOADS; i++) { /* in flight together, and under the previous products */
             int64_t row = row0 + i * (GRADIENT_ROWS / LOADS) + threadIdx.x / 16;
-            raw[i] = row < end && column < in ? load8_raw(x + row * in + column, in - column, wide)
+            raw[i] = row < end && column < in ? load8_raw(x + row * in + column, in - column, WIDE)
                                               : make_uint4(0, 0, 0, 0);
-            if (threshold) raw[i] = drop8(raw[i], kept8(drop, row, column, in));
+        }
+        if (threshold) {
+#pragma unroll
+            for (int i = 0; i < LOADS; i++)
+                raw[i] = drop8(
+                    raw[i], kept8<WIDE>(drop, row0 + i * (GRADIENT_ROWS / LOADS) + threadIdx.x / 16,
+                                        column, in));
         }
         __syncthreads(); /* the previous rows have been used */
 #pragma unroll
@@ -474,11 +508,13 @@ mn_status lora_gradient(float *da, const __nv_bfloat16 *du, const __nv_bfloat16 
     float *partial = static_cast<float *>(workspace);
     int splits = gradient_splits(rows), rows_a_split = ceil_div(rows, splits);
     int64_t count = (int64_t)lora->rank * in;
-    auto kernel = is_narrow(lora) ? gradient_kernel<1> : gradient_kernel<2>;
+    bool narrow = is_narrow(lora);
+    auto kernel = is_wide(x, in, in)
+                      ? (narrow ? gradient_kernel<1, true> : gradient_kernel<2, true>)
+                      : (narrow ? gradient_kernel<1, false> : gradient_kernel<2, false>);
     dim3 grid(ceil_div(in, GRADIENT_COLUMNS), rank_tiles(*lora), splits);
     kernel<<<grid, GRADIENT_THREADS, 0, s->stream>>>(partial, du, x, *lora, rows, in, rows_a_split,
-                                                     drop_threshold(lora), kept_factor(lora),
-                                                     is_wide(x, in, in));
+                                                     drop_threshold(lora), kept_factor(lora));
     MN_TRY(launched("linear_backward: duᵀ·x"));
     add_partials_kernel<<<ceil_div(count, 256), 256, 0, s->stream>>>(da, partial, count, splits);
     return launched("linear_backward: sum of dA");

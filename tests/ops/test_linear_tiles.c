@@ -88,8 +88,9 @@ static void test_linear_matches_beyond_one_tile(void **state)
         check_pair(p, s.y, 0.02);
         check_pair(p, s.dx, 0.02);
         check_pair(p, s.u, 0.01);
-        check_pair(p, s.da, 0.01);
-        check_pair(p, s.db, 0.01);
+        /* Likewise: one row's product of rounded factors joins a gradient that may cancel it. */
+        check_pair(p, s.da, 0.02);
+        check_pair(p, s.db, 0.02);
         pair_after(state);
     }
 }
