@@ -16,11 +16,11 @@ __device__ __forceinline__ struct best better(struct best a, struct best b)
     return b.score > a.score || (b.score == a.score && b.id < a.id) ? b : a;
 }
 
+template <bool WIDE, bool NOISE>
 static __global__ void __launch_bounds__(SAMPLE_THREADS)
     sample_kernel(int32_t *__restrict__ ids, float *__restrict__ logprob,
                   const __nv_bfloat16 *__restrict__ logits, const int32_t *__restrict__ sequence,
-                  const int32_t *__restrict__ step, int vocab, float temperature, uint64_t seed,
-                  bool wide)
+                  const int32_t *__restrict__ step, int vocab, float temperature, uint64_t seed)
 {
     __shared__ struct softmax shared[WARP];
     __shared__ struct best candidates[WARP];
@@ -28,7 +28,7 @@ static __global__ void __launch_bounds__(SAMPLE_THREADS)
     struct softmax sum[VECTOR];
     struct best own = {-INFINITY, vocab};
     uint64_t stream = 0, base = 0;
-    if (temperature > 0.0f) {
+    if (NOISE) {
         stream = mn_stream_id(MN_RANDOM_SAMPLE, (uint32_t)sequence[blockIdx.x]);
         base = (uint64_t)step[blockIdx.x] * (uint64_t)vocab;
     }
@@ -36,12 +36,12 @@ static __global__ void __launch_bounds__(SAMPLE_THREADS)
     for (int i = 0; i < VECTOR; i++) sum[i] = softmax_empty();
     for (int c = threadIdx.x * VECTOR; c < vocab; c += SAMPLE_THREADS * VECTOR) {
         float v[VECTOR];
-        load8(v, row + c, vocab - c, wide);
+        load8(v, row + c, vocab - c, WIDE);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
-            if (c + i >= vocab) break;
+            if (!WIDE && c + i >= vocab) break;
             struct best candidate = {v[i], c + i};
-            if (temperature > 0.0f) {
+            if (NOISE) {
                 float uniform = mn_random_uniform(seed, stream, base + c + i);
                 candidate.score = v[i] / temperature - logf(-logf(uniform));
             }
@@ -76,8 +76,10 @@ extern "C" mn_status mn_cuda_sample(int32_t *ids, float *logprob, const mn_act *
         return mn_fail(MN_INVALID, "sample: temperature: expected at least 0, found %g",
                        (double)temperature);
     if (rows == 0) return MN_OK;
-    sample_kernel<<<rows, SAMPLE_THREADS, 0, s->stream>>>(ids, logprob, bf16(logits), sequence,
-                                                          step, vocab, temperature, seed,
-                                                          is_wide(logits, vocab, vocab));
+    bool wide = is_wide(logits, vocab, vocab), noise = temperature > 0.0f;
+    auto kernel = wide ? (noise ? sample_kernel<true, true> : sample_kernel<true, false>)
+                       : (noise ? sample_kernel<false, true> : sample_kernel<false, false>);
+    kernel<<<rows, SAMPLE_THREADS, 0, s->stream>>>(ids, logprob, bf16(logits), sequence, step,
+                                                   vocab, temperature, seed);
     return launched("sample");
 }

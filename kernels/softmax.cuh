@@ -56,18 +56,19 @@ __device__ __forceinline__ struct softmax block_join(struct softmax own, struct 
 }
 
 /* Of a whole row. Eight sums a thread, so that eight chains of dependent steps are under way. */
+template <bool WIDE>
 __device__ __forceinline__ struct softmax block_softmax(const __nv_bfloat16 *row, int vocab,
-                                                        bool wide, struct softmax *shared)
+                                                        struct softmax *shared)
 {
     struct softmax own[VECTOR];
 #pragma unroll
     for (int i = 0; i < VECTOR; i++) own[i] = softmax_empty();
     for (int c = threadIdx.x * VECTOR; c < vocab; c += blockDim.x * VECTOR) {
         float v[VECTOR];
-        load8(v, row + c, vocab - c, wide);
+        load8(v, row + c, vocab - c, WIDE);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++)
-            if (c + i < vocab) softmax_add(own[i], v[i]);
+            if (WIDE || c + i < vocab) softmax_add(own[i], v[i]);
     }
 #pragma unroll
     for (int step = 1; step < VECTOR; step *= 2)
