@@ -1,0 +1,21 @@
+#!/bin/sh
+# minuano bench: every op of the table has its row, every job runs, wrong usage is named.
+. "$MINUANO_SOURCE/tests/cli/support.sh"
+
+ok bench --random tiny --tokens 256 --device reference --json
+for op in $(sed -n 's/^    X(\([a-z0-9_]*\), mn_[a-z0-9_]*_fn).*/\1/p' "$MINUANO_SOURCE/include/minuano/ops.h"); do
+    case $op in
+    *_workspace | load_convert | store_convert | random_normal) continue ;; # sizes; what fills the benches
+    esac
+    grep -q "\"name\":\"$op[ \"]" out || die "no row for $op"
+done
+grep -q '"rate":-\|"rate":0\.0,\|nan\|inf' out && die "a rate that is none: $(cat out)"
+
+for job in train score generate; do
+    ok bench $job --random tiny --tokens 128 --length 32 --steps 2 --batch 2 --new-tokens 4 --device reference --json
+    grep -q "\"name\":\"$job\"" out || die "bench $job: $(cat out)"
+done
+
+fails 2 'expected mistral-7b or tiny, found "gigantic"' bench --random gigantic --device reference
+fails 2 "at least one sequence" bench train --random tiny --tokens 16 --length 32 --device reference
+fails 2 "at least one sequence" bench score --random tiny --tokens 16 --length 32 --device reference
