@@ -106,6 +106,7 @@ int main(int argc, char **argv)
                           : mn_fail(MN_USAGE, "unknown command \"%s\"", argv[1]);
     if (st == MN_OK && fflush(stdout) != 0) st = mn_fail(MN_IO, "cannot write to standard output");
     if (st != MN_OK) report_failure(&call, st);
+    json_decref(call.config);
     mn_arena_close(&call.arena);
     return exit_code(st);
 }

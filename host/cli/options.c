@@ -94,9 +94,8 @@ static mn_status take_option(struct invocation *call, int argc, const char *cons
 
 static mn_status read_config(struct invocation *call)
 {
-    json_t *config; /* kept: MN_SETTING_JSON values point into it */
-    MN_TRY(mn_json_load(&config, call->config_path));
-    return mn_settings_read(call->command->settings, call->settings, call->arena, config,
+    MN_TRY(mn_json_load(&call->config, call->config_path));
+    return mn_settings_read(call->command->settings, call->settings, call->arena, call->config,
                             call->config_path);
 }
 
