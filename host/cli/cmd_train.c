@@ -12,6 +12,7 @@ struct train_settings {
     const char *jsonl, *spider, *split, *prompt;
     int64_t limit;
     bool dry_run;
+    const char *profile_steps;
     struct mn_train_settings train;
 };
 
@@ -32,9 +33,26 @@ static const struct mn_setting rows[] = {
      "of Spider: the first so many items; 0: all", .high = 1e9},
     {"dry_run", MN_SETTING_BOOL, offsetof(struct train_settings, dry_run), "false",
      "print steps and memory against what is free, load nothing"},
+    {"profile_steps", MN_SETTING_STRING, offsetof(struct train_settings, profile_steps), NULL,
+     "first:last, steps that the window of a profiler holds (see README)"},
     MN_TRAIN_ROWS(struct train_settings, train.),
 };
 static const struct mn_settings table = {"minuano train", rows, MN_COUNT(rows)};
+
+/* "first:last" into the two steps. */
+static mn_status read_profile_steps(struct train_settings *settings)
+{
+    long long from, to;
+    char rest;
+    if (!settings->profile_steps) return MN_OK;
+    if (sscanf(settings->profile_steps, "%lld:%lld%c", &from, &to, &rest) != 2 || from < 1 ||
+        to < from)
+        return mn_fail(MN_INVALID, "key \"profile_steps\": expected first:last, found \"%s\"",
+                       settings->profile_steps);
+    settings->train.profile_from = from;
+    settings->train.profile_to = to;
+    return MN_OK;
+}
 
 static mn_status spider_examples(const struct train_settings *settings,
                                  const mn_tokenizer *tokenizer, mn_arena *arena,
@@ -160,7 +178,7 @@ static void print_result(const struct invocation *call, const struct train_setti
 
 static mn_status train(struct invocation *call, mn_ranks *ranks)
 {
-    const struct train_settings *settings = call->settings;
+    struct train_settings *settings = call->settings;
     const struct mn_model_options options = {.quantization = settings->base.quantization,
                                              .keep_packed = settings->base.keep_packed};
     struct opened_model opened = {0};
@@ -169,6 +187,7 @@ static mn_status train(struct invocation *call, mn_ranks *ranks)
     const char *folder;
     mn_status st;
     spread_devices(call, ranks);
+    MN_GO(read_profile_steps(settings));
     MN_GO(resolve_model(call, settings->base.model, &folder));
     MN_GO(read_examples(settings, folder, &opened, call->arena, &examples));
     MN_GO(open_device(call, &opened.device));

@@ -152,6 +152,7 @@ static mn_status fetch_losses(mn_context *c, double *loss_sum)
 mn_status mn_loss_backward(mn_context *c, mn_adapter *adapter, const struct mn_batch *batch,
                            const struct mn_loss *loss, double *loss_sum)
 {
+    mn_device *device = c->model->device;
     if (!c->limits.training || !adapter || !adapter->gradient)
         return mn_fail(MN_INVALID, "a loss's gradient needs a context and an adapter for training");
     if (batch->prefix_start || batch->slot)
@@ -162,11 +163,16 @@ mn_status mn_loss_backward(mn_context *c, mn_adapter *adapter, const struct mn_b
     }
     MN_TRY(mn_pass_prefill(c, adapter, batch, loss));
     MN_TRY(mn_run_forward(c));
+    device->calls->range_begin(device, "head and loss");
     MN_TRY(head_backward(c, loss));
+    device->calls->range_end(device);
     for (int l = c->model->config.layers - 1; l >= 0; l--) {
+        mn_layer_range_begin(device, l, " backward");
         MN_TRY(ff_backward(c, adapter, l));
-        if (is_lowest(adapter, l, MN_FUSED_GATE_UP)) break;
-        MN_TRY(attention_block_backward(c, adapter, l));
+        const bool lowest = is_lowest(adapter, l, MN_FUSED_GATE_UP);
+        if (!lowest) MN_TRY(attention_block_backward(c, adapter, l));
+        device->calls->range_end(device);
+        if (lowest) break;
     }
     return fetch_losses(c, loss_sum);
 }

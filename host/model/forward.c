@@ -7,6 +7,7 @@
  * Each addition to the residual stream is fused with the norm that follows it. Prefill, training
  * and decode differ only in how attention finds its keys. */
 #include <math.h>
+#include <stdio.h>
 
 #include "internal.h"
 
@@ -126,6 +127,26 @@ static mn_status join(mn_context *c, mn_act *sum, float *rstd, const mn_act *x,
                                                       c->model->device->stream);
 }
 
+void mn_layer_range_begin(mn_device *device, int layer, const char *suffix)
+{
+    char name[32];
+    snprintf(name, sizeof name, "layer %d%s", layer, suffix);
+    device->calls->range_begin(device, name);
+}
+
+/* From one layer's x to the next layer's x, and its norm. */
+static mn_status run_layer(mn_context *c, int l)
+{
+    const struct mn_model *model = c->model;
+    struct layer_state *layer = &c->layer[l], *next = layer + 1;
+    const bool last = l == model->config.layers - 1;
+    MN_TRY(attention_block(c, l));
+    MN_TRY(join(c, layer->middle, layer->middle_rstd, layer->x, model->layer[l].ff_norm));
+    MN_TRY(ff_block(c, l));
+    return join(c, last ? c->final : next->x, last ? c->final_rstd : next->x_rstd, layer->middle,
+                last ? model->final_norm : model->layer[l + 1].attention_norm);
+}
+
 mn_status mn_run_forward(mn_context *c)
 {
     const struct mn_model *model = c->model;
@@ -139,13 +160,9 @@ mn_status mn_run_forward(mn_context *c)
                                 model->layer[0].attention_norm, pass->rows, m->hidden, m->hidden,
                                 (float)m->rms_eps, stream));
     for (int l = 0; l < m->layers; l++) {
-        struct layer_state *layer = &c->layer[l], *next = layer + 1;
-        const bool last = l == m->layers - 1;
-        MN_TRY(attention_block(c, l));
-        MN_TRY(join(c, layer->middle, layer->middle_rstd, layer->x, model->layer[l].ff_norm));
-        MN_TRY(ff_block(c, l));
-        MN_TRY(join(c, last ? c->final : next->x, last ? c->final_rstd : next->x_rstd,
-                    layer->middle, last ? model->final_norm : model->layer[l + 1].attention_norm));
+        mn_layer_range_begin(model->device, l, "");
+        MN_TRY(run_layer(c, l));
+        model->device->calls->range_end(model->device);
     }
     c->hidden = c->norm;
     if (pass->logit_rows == pass->rows) return MN_OK;

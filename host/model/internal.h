@@ -191,4 +191,7 @@ MN_CHECKED mn_status mn_head_loss(mn_context *c, const int32_t *targets, double 
                                   mn_act *dhidden);
 MN_CHECKED mn_status mn_check_targets(const mn_context *c, const int32_t *targets, int64_t count);
 
+/* A layer's range in a profile: "layer 7", "layer 7 backward". */
+void mn_layer_range_begin(mn_device *device, int layer, const char *suffix);
+
 #endif

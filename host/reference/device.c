@@ -132,6 +132,23 @@ static mn_status elapsed(mn_device *device, int from_slot, int to_slot, double *
     return MN_OK;
 }
 
+/* No profiler of GPUs watches here. */
+static void no_range(mn_device *device, const char *name)
+{
+    (void)device, (void)name;
+}
+
+static void no_range_end(mn_device *device)
+{
+    (void)device;
+}
+
+static mn_status no_profile(mn_device *device, bool on)
+{
+    (void)device, (void)on;
+    return MN_OK;
+}
+
 static const struct mn_device_calls calls = {
     .close = close_reference,
     .memory = memory,
@@ -148,6 +165,9 @@ static const struct mn_device_calls calls = {
     .graph_close = graph_close,
     .mark = mark,
     .elapsed = elapsed,
+    .range_begin = no_range,
+    .range_end = no_range_end,
+    .profile = no_profile,
 };
 
 /* Processors this process may use: fewer than the machine's under taskset, mpirun or a container.

@@ -81,7 +81,9 @@ static mn_status run_step(struct run *run, int64_t step, struct step_record *rec
     double lr =
         settings->learning_rate *
         mn_schedule_factor(settings->schedule, step, settings->warmup_steps, run->plan.steps);
+    device->calls->range_begin(device, "optimizer");
     mn_status st = optimizer_step(&run->optimizer, adapter, settings, lr, step + 1, &norm);
+    device->calls->range_end(device);
     if (st == MN_NUMERIC) return mn_fail_in(st, "step %lld", (long long)step + 1);
     if (st != MN_OK) return st;
     double seconds = mn_seconds() - started;
@@ -138,8 +140,20 @@ static mn_status stopped(struct run *run)
                    mn_error(), run->folder, (long long)run->position.result.steps);
 }
 
+/* Opens the profiler's window before step profile_from and closes it after step profile_to. */
+static mn_status profile_window(struct run *run, int64_t step)
+{
+    const struct mn_train_settings *settings = run->settings;
+    mn_device *device = run->model->device;
+    if (settings->profile_from == 0) return MN_OK;
+    if (step + 1 == settings->profile_from) MN_TRY(device->calls->profile(device, true));
+    if (step == settings->profile_to) MN_TRY(device->calls->profile(device, false));
+    return MN_OK;
+}
+
 static mn_status run_steps(struct run *run)
 {
+    mn_device *device = run->model->device;
     const int64_t total = run->plan.steps, every = run->settings->checkpoint_every;
     struct mn_progress progress;
     bool shown = run->ranks->rank == 0;
@@ -148,7 +162,10 @@ static mn_status run_steps(struct run *run)
         struct step_record record;
         bool stop = false;
         double started = mn_seconds();
+        MN_TRY(profile_window(run, step));
+        device->calls->range_begin(device, "step");
         MN_TRY(run_step(run, step, &record, &stop));
+        device->calls->range_end(device);
         advance(run, &record, mn_seconds() - started);
         if (shown) {
             mn_progress_note(&progress, "loss %.4f, gradient %.3g, %.4g tokens/s", record.loss,

@@ -52,6 +52,10 @@ struct mn_device_calls {
      * one. */
     mn_status (*mark)(mn_device *device, int slot);
     mn_status (*elapsed)(mn_device *device, int from_slot, int to_slot, double *seconds);
+    /* For a profiler, where one watches: named ranges, nested; and the window that it records. */
+    void (*range_begin)(mn_device *device, const char *name);
+    void (*range_end)(mn_device *device);
+    mn_status (*profile)(mn_device *device, bool on);
 };
 
 struct mn_device {

@@ -12,9 +12,7 @@
 #include "minuano/json.h"
 #include "minuano/ops.h"
 
-/* --- where a model is
- * -----------------------------------------------------------------------------------------------
- */
+/* --- where a model is ------------------------------------------------------------------------- */
 
 /* A folder with a config.json as it is; else `owner/name` in the local hub cache:
  * hub_cache/models--owner--name/ snapshots/<commit>, the commit named by refs/main. Nothing is
@@ -22,9 +20,7 @@
 MN_CHECKED mn_status mn_hub_resolve(mn_arena *arena, const char *name, const char *hub_cache,
                                     const char **folder);
 
-/* --- config.json
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- config.json ------------------------------------------------------------------------------ */
 
 struct mn_model_config {
     int hidden, layers, heads, kv_heads, head_dim, ff, vocab;
@@ -39,9 +35,7 @@ struct mn_model_config {
 MN_CHECKED mn_status mn_model_config_read(struct mn_model_config *out, const char *folder);
 int64_t mn_model_parameters(const struct mn_model_config *config);
 
-/* --- weights
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- weights ---------------------------------------------------------------------------------- */
 
 enum mn_quantization { MN_QUANTIZE_NONE, MN_QUANTIZE_NF4, MN_QUANTIZE_NF4_DOUBLE };
 
@@ -86,9 +80,7 @@ void mn_model_close(mn_model **model);
 size_t mn_model_bytes(const mn_device *device, const struct mn_model_config *config,
                       const struct mn_model_options *options);
 
-/* --- adapters
- * ------------------------------------------------------------------------------------------------------------
- */
+/* --- adapters --------------------------------------------------------------------------------- */
 
 /* The seven linears of a layer, in the order of their tensors; fused linears hold q|k|v, o,
  * gate|up, down. */

@@ -78,9 +78,7 @@ typedef mn_status mn_rmsnorm_backward_fn(mn_act *dx, const mn_act *dout, const m
 typedef mn_status mn_rope_fn(mn_act *x, const float *table, const int32_t *positions, int rows,
                              int heads, int head_dim, int64_t ldx, int direction, mn_stream s);
 
-/* --- SwiGLU
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- SwiGLU ----------------------------------------------------------------------------------- */
 
 /* gate_up (rows, 2*dim): gate then up. out (rows, dim) = silu(gate) * up. */
 typedef mn_status mn_swiglu_forward_fn(mn_act *out, const mn_act *gate_up, int rows, int dim,
@@ -166,9 +164,7 @@ struct mn_linear_backward {
 typedef size_t mn_linear_backward_workspace_fn(const struct mn_linear_backward *args);
 typedef mn_status mn_linear_backward_op_fn(const struct mn_linear_backward *args, mn_stream s);
 
-/* --- attention
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- attention -------------------------------------------------------------------------------- */
 
 /* Query rows of sequence i see: the whole of its prefix (prefix_length[i] rows of the cache from
  * prefix_start[i]), then its own rows up to themselves. Softmax in fp32 (base e), scores times
@@ -239,9 +235,7 @@ struct mn_attention_decode {
 typedef size_t mn_attention_decode_workspace_fn(const struct mn_attention_decode *args);
 typedef mn_status mn_attention_decode_op_fn(const struct mn_attention_decode *args, mn_stream s);
 
-/* --- logits
- * --------------------------------------------------------------------------------------------------------
- */
+/* --- logits ----------------------------------------------------------------------------------- */
 
 /* loss (rows) = -log softmax(logits)[target], then logits become their gradient times `scale`.
  * targets (rows). */
@@ -258,9 +252,7 @@ typedef mn_status mn_sample_fn(int32_t *ids, float *logprob, const mn_act *logit
                                const int32_t *sequence, const int32_t *step, int rows, int vocab,
                                float temperature, uint64_t seed, mn_stream s);
 
-/* --- optimizer
- * ------------------------------------------------------------------------------------------------------
- */
+/* --- optimizer -------------------------------------------------------------------------------- */
 
 /* out (1) = sum of x^2 over count elements, in a fixed order, in fp64. */
 typedef size_t mn_sum_squares_workspace_fn(int64_t count);
@@ -291,9 +283,7 @@ typedef mn_status mn_nf4_quantize_fn(uint8_t *codes, float *absmax, const mn_act
 typedef mn_status mn_nf4_dequantize_fn(mn_act *out, const uint8_t *codes, const float *absmax,
                                        int64_t count, mn_stream s);
 
-/* --- the table
- * -------------------------------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 /* X(slot, type): slot `rmsnorm_forward`, mn_ref_rmsnorm_forward, mn_cuda_rmsnorm_forward. */
 #define MN_OPS_LIST(X)                                                                             \

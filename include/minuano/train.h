@@ -61,6 +61,8 @@ struct mn_train_settings {
     int64_t seed;
     int64_t checkpoint_every, keep_checkpoints;
     int loss_on; /* enum mn_loss_on */
+    /* Not of the table: the steps, from 1, that a profiler's window holds; 0: none. */
+    int64_t profile_from, profile_to;
 };
 extern const struct mn_settings mn_train_settings_table;
 extern const char *const mn_schedule_names[], *const mn_loss_on_names[];
