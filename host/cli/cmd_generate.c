@@ -75,7 +75,7 @@ static mn_status open_items(struct job *job, mn_arena *arena)
     job->streams = MN_NEW(arena, int32_t, job->lines.count);
     for (size_t i = 0; i < job->lines.count; i++) {
         const struct prompt_line *line = &job->lines.item[i];
-        if (items_has(job->items, i)) continue;
+        if (items_get(job->items, i)) continue;
         job->streams[job->left] = (int32_t)i;
         job->prompts[job->left++] =
             (struct mn_prompt){.ids = line->ids, .count = line->count, .prefix = -1};

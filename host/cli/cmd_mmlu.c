@@ -1,15 +1,9 @@
-/* cmd_mmlu.c: `minuano mmlu`: a model answers MMLU.
- *
- * Finished questions stand in OUTPUT.part, behind a line that says what was asked: a run that was
- * interrupted goes on from there, and two runs are never mixed. OUTPUT appears when all are done.
- */
+/* cmd_mmlu.c: `minuano mmlu`: a model answers MMLU. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "items.h"
 #include "minuano/interrupt.h"
-#include "minuano/log.h"
 #include "minuano/mmlu.h"
 #include "model_settings.h"
 
@@ -48,28 +42,22 @@ static const struct mn_settings table = {"minuano mmlu", rows, MN_COUNT(rows)};
 struct mmlu_run {
     const struct mmlu_settings *settings;
     mn_arena *arena;
-    const struct mn_mmlu_item *items; /* (count) as they will be written */
-    size_t count, done;
-    const char *part;
-    const char **lines;             /* (count) NULL: not done yet */
+    const struct mn_mmlu_item *questions; /* (count) as they will be written */
+    size_t count;
+    struct items *items;            /* (count) */
     struct mn_mmlu_answer *answers; /* (count) */
-    size_t *left;                   /* (count - done) the items that are evaluated now */
-    FILE *out;
+    size_t *left;                   /* the questions that are asked now */
 };
 
-/* --- the part file: what was asked, then answers as they come ------------------------------------
- */
-
-/* What must be the same for two runs to be one. */
-static json_t *question(const struct mmlu_run *run, const struct opened_model *opened)
+static mn_status open_items(struct mmlu_run *run, const struct opened_model *opened)
 {
-    json_t *asked = mn_settings_json(&table, run->settings), *first = json_object();
-    json_object_del(asked, "output");
-    json_object_del(asked, "keep_packed");
-    json_object_set_new(asked, "model_fingerprint", json_string(opened->model->fingerprint));
-    json_object_set_new(asked, "items", json_integer((json_int_t)run->count));
-    json_object_set_new(first, "run", asked);
-    return first;
+    const char *const free_to_change[] = {"output", "keep_packed", NULL};
+    json_t *identity;
+    MN_TRY(settings_identity(&run->settings->model, opened, &table, run->settings, free_to_change,
+                             &identity));
+    mn_status st = items_open(&run->items, run->settings->output, identity, run->count);
+    json_decref(identity);
+    return st;
 }
 
 static json_t *line_json(const struct mn_mmlu_result *result, bool scored)
@@ -95,14 +83,14 @@ static json_t *line_json(const struct mn_mmlu_result *result, bool scored)
     return line;
 }
 
-static mn_status take_answer(struct mmlu_run *run, size_t i, const json_t *line, const char *where)
+static mn_status take_answer(struct mmlu_run *run, size_t i, const json_t *line)
 {
     const char *predicted;
     const json_t *logprobs = json_object_get(line, "logprobs");
     struct mn_mmlu_answer *answer = &run->answers[i];
-    MN_TRY(mn_json_string_or(line, where, "predicted", "", &predicted));
-    *answer = (struct mn_mmlu_answer){.subject = run->items[i].subject->name,
-                                      .answer = run->items[i].question->answer,
+    MN_TRY(mn_json_string_or(line, run->settings->output, "predicted", "", &predicted));
+    *answer = (struct mn_mmlu_answer){.subject = run->questions[i].subject->name,
+                                      .answer = run->questions[i].question->answer,
                                       .predicted = predicted[0] ? predicted[0] - 'A' : -1,
                                       .mass = NAN};
     if (json_array_size(logprobs) == MN_MMLU_CHOICES) {
@@ -111,112 +99,22 @@ static mn_status take_answer(struct mmlu_run *run, size_t i, const json_t *line,
             values[k] = (float)json_number_value(json_array_get(logprobs, k));
         answer->mass = mn_mmlu_mass(values);
     }
-    run->done++;
     return MN_OK;
 }
-
-static mn_status take_line(struct mmlu_run *run, const char *text, size_t length, const char *where)
-{
-    json_t *line = NULL;
-    const char *subject;
-    int64_t index;
-    mn_status st;
-    MN_TRY(mn_json_parse(&line, text, length, where));
-    MN_GO(mn_json_string(line, where, "subject", &subject));
-    MN_GO(mn_json_int(line, where, "index", 0, INT32_MAX, &index));
-    for (size_t i = 0; i < run->count; i++) {
-        const struct mn_mmlu_item *item = &run->items[i];
-        if ((int64_t)item->question->index != index || strcmp(item->subject->name, subject) != 0 ||
-            run->lines[i])
-            continue;
-        run->lines[i] = mn_arena_strndup(run->arena, text, length);
-        st = take_answer(run, i, line, where);
-        goto done;
-    }
-    st = mn_fail(MN_INVALID, "%s: %s, question %lld, is not asked for", where, subject,
-                 (long long)index);
-done:
-    json_decref(line);
-    return st;
-}
-
-static mn_status check_question(const json_t *asked, const char *text, size_t length,
-                                const char *where)
-{
-    json_t *found = NULL;
-    MN_TRY(mn_json_parse(&found, text, length, where));
-    bool same = json_equal(found, asked);
-    json_decref(found);
-    if (same) return MN_OK;
-    return mn_fail(MN_INVALID,
-                   "%s: was begun with another model or other settings; remove it, or give another "
-                   "--output",
-                   where);
-}
-
-/* Reads what an interrupted run left. A last line without its line feed was being written: it is
- * cut off. */
-static mn_status resume(struct mmlu_run *run, const json_t *asked)
-{
-    char *text, where[4200];
-    size_t size, number = 1;
-    MN_TRY(mn_file_read(run->arena, run->part, &text, &size));
-    while (size > 0 && text[size - 1] != '\n') size--;
-    if (truncate(run->part, (off_t)size) != 0)
-        return mn_fail(MN_IO, "%s: cannot be shortened", run->part);
-    for (const char *at = text, *end; at < text + size; at = end + 1, number++) {
-        end = memchr(at, '\n', (size_t)(text + size - at));
-        snprintf(where, sizeof where, "%s:%zu", run->part, number);
-        if (number == 1)
-            MN_TRY(check_question(asked, at, (size_t)(end - at), where));
-        else
-            MN_TRY(take_line(run, at, (size_t)(end - at), where));
-    }
-    if (run->done) mn_info("%zu of %zu questions were answered before", run->done, run->count);
-    return MN_OK;
-}
-
-static mn_status begin(struct mmlu_run *run, const struct opened_model *opened)
-{
-    json_t *asked = question(run, opened);
-    mn_status st = MN_OK;
-    if (mn_file_exists(run->part)) MN_GO(resume(run, asked));
-    run->out = fopen(run->part, "a");
-    if (!run->out) {
-        st = mn_fail(MN_IO, "%s: cannot be written", run->part);
-    } else if (mn_file_size(run->part) == 0) {
-        mn_json_line(run->out, asked);
-        if (fflush(run->out) != 0) st = mn_fail(MN_IO, "%s: cannot be written", run->part);
-    }
-done:
-    json_decref(asked);
-    return st;
-}
-
-/* --- questions
- * ------------------------------------------------------------------------------------ */
 
 static mn_status finished(void *user, size_t at, const struct mn_mmlu_result *result)
 {
     struct mmlu_run *run = user;
     size_t i = run->left[at];
-    json_t *line = line_json(result, run->settings->answer == MN_MMLU_BY_LOGITS);
-    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    mn_status st = text ? take_answer(run, i, line, "answer")
-                        : mn_fail(MN_NO_MEMORY, "question %zu: no line", i);
-    json_decref(line);
-    if (st != MN_OK) return st;
-    run->lines[i] = mn_arena_strdup(run->arena, text);
-    free(text);
-    fprintf(run->out, "%s\n", run->lines[i]);
-    if (fflush(run->out) != 0) return mn_fail(MN_IO, "%s: cannot be written", run->part);
+    MN_TRY(items_put(run->items, i, line_json(result, run->settings->answer == MN_MMLU_BY_LOGITS)));
+    MN_TRY(take_answer(run, i, items_get(run->items, i)));
     return mn_interrupt_check();
 }
 
 static mn_status evaluate(struct mmlu_run *run, const struct opened_model *opened)
 {
     const struct mmlu_settings *settings = run->settings;
-    struct mn_mmlu_item *items = MN_NEW(run->arena, struct mn_mmlu_item, run->count);
+    struct mn_mmlu_item *asked = MN_NEW(run->arena, struct mn_mmlu_item, run->count + 1);
     const struct mn_mmlu_evaluate_options options = {
         .format = (enum mn_mmlu_format)settings->format,
         .answering = (enum mn_mmlu_answering)settings->answer,
@@ -226,29 +124,18 @@ static mn_status evaluate(struct mmlu_run *run, const struct opened_model *opene
         .user = run,
         .title = "MMLU"};
     size_t left = 0;
-    run->left = MN_NEW(run->arena, size_t, run->count);
+    run->left = MN_NEW(run->arena, size_t, run->count + 1);
     for (size_t i = 0; i < run->count; i++) {
-        if (run->lines[i]) continue;
-        items[left] = run->items[i];
-        run->left[left++] = i;
+        const json_t *done = items_get(run->items, i);
+        if (done) {
+            MN_TRY(take_answer(run, i, done));
+        } else {
+            asked[left] = run->questions[i];
+            run->left[left++] = i;
+        }
     }
-    return mn_mmlu_evaluate(opened->model, opened->adapter, opened->tokenizer, items, left,
+    return mn_mmlu_evaluate(opened->model, opened->adapter, opened->tokenizer, asked, left,
                             &options);
-}
-
-/* The finished file, in the order of the questions; the part file has served its turn. */
-static mn_status write_output(const struct mmlu_run *run)
-{
-    mn_writer *writer = NULL;
-    mn_status st;
-    MN_GO(mn_writer_open(&writer, run->settings->output));
-    for (size_t i = 0; i < run->count; i++)
-        fprintf(mn_writer_stream(writer), "%s\n", run->lines[i]);
-    MN_GO(mn_writer_commit(writer));
-    unlink(run->part);
-done:
-    mn_writer_close(&writer);
-    return st;
 }
 
 static void print_summary(const struct mmlu_run *run, bool as_json)
@@ -269,24 +156,22 @@ static mn_status run_mmlu(const struct invocation *call)
     const struct mmlu_settings *settings = call->settings;
     struct mmlu_run run = {.settings = settings, .arena = call->arena};
     struct opened_model opened = {0};
-    struct mn_mmlu_item *items;
+    struct mn_mmlu_item *questions;
     mn_mmlu *mmlu = NULL;
     mn_status st;
     MN_GO(mn_mmlu_open(&mmlu, settings->mmlu, settings->split));
     MN_GO(mn_mmlu_select(mmlu, (enum mn_mmlu_suite)settings->suite, settings->subjects,
-                         (size_t)settings->limit, call->arena, &items, &run.count));
-    run.items = items;
-    run.part = mn_arena_printf(call->arena, "%s.part", settings->output);
-    run.lines = MN_NEW(call->arena, const char *, run.count);
-    run.answers = MN_NEW(call->arena, struct mn_mmlu_answer, run.count);
+                         (size_t)settings->limit, call->arena, &questions, &run.count));
+    run.questions = questions;
+    run.answers = MN_NEW(call->arena, struct mn_mmlu_answer, run.count + 1);
     MN_GO(open_model(call, &settings->model, &opened));
     MN_GO(need_tokenizer(&opened));
-    MN_GO(begin(&run, &opened));
+    MN_GO(open_items(&run, &opened));
     MN_GO(evaluate(&run, &opened));
-    MN_GO(write_output(&run));
+    MN_GO(items_commit(run.items));
     print_summary(&run, call->common.json);
 done:
-    if (run.out) fclose(run.out);
+    items_close(&run.items);
     close_model(&opened);
     mn_mmlu_close(&mmlu);
     return st;

@@ -66,7 +66,7 @@ static mn_status open_items(struct job *job, mn_arena *arena)
     job->line = MN_NEW(arena, size_t, job->lines.count);
     for (size_t i = 0; i < job->lines.count; i++) {
         const struct prompt_line *line = &job->lines.item[i];
-        if (items_has(job->items, i)) continue;
+        if (items_get(job->items, i)) continue;
         job->line[job->left] = i;
         job->completions[job->left++] =
             (struct mn_completion){.prompt = {.ids = line->ids, .count = line->count, .prefix = -1},

@@ -1,14 +1,8 @@
 /* cmd_spider.c: `minuano spider`: a model writes SQL for a split of Spider, which is executed and
- * judged.
- *
- * Finished items stand in OUTPUT.part, behind a line that says what was asked: a run that was
- * interrupted goes on from there, and two runs are never mixed. OUTPUT appears when all are done.
- */
-#include <stdlib.h>
+ * judged. */
 #include <string.h>
-#include <unistd.h>
 
-#include "minuano/log.h"
+#include "items.h"
 #include "model_settings.h"
 #include "spider_line.h"
 
@@ -49,99 +43,19 @@ struct spider_run {
     const struct spider_settings *settings;
     const mn_spider *spider;
     mn_arena *arena;
-    size_t count; /* items asked for: the first of the split */
-    const char *part;
-    const char **lines; /* (count) as they will be written; NULL: not done yet */
-    size_t done;
-    FILE *out;
+    size_t count;        /* items asked for: the first of the split */
+    struct items *items; /* (count) */
     struct mn_spider_tally tally;
 };
 
-/* --- the part file: what was asked, then finished items as they come ---------------------------
- */
-
-/* What must be the same for two runs to be one. */
-static json_t *question(const struct spider_run *run, const struct opened_model *opened)
+static mn_status open_items(struct spider_run *run, const struct opened_model *opened)
 {
-    json_t *asked = mn_settings_json(&table, run->settings), *first = json_object();
-    const char *const free_to_change[] = {"output", "batch", "keep_packed"};
-    for (size_t i = 0; i < MN_COUNT(free_to_change); i++) json_object_del(asked, free_to_change[i]);
-    json_object_set_new(asked, "model_fingerprint", json_string(opened->model->fingerprint));
-    json_object_set_new(asked, "items", json_integer((json_int_t)run->count));
-    json_object_set_new(first, "run", asked);
-    return first;
-}
-
-static mn_status take_line(struct spider_run *run, const char *text, size_t length,
-                           const char *where)
-{
-    json_t *line = NULL;
-    int64_t index;
-    struct mn_verdict verdict;
-    mn_status st;
-    MN_TRY(mn_json_parse(&line, text, length, where));
-    MN_GO(mn_json_int(line, where, "index", 0, (int64_t)run->count - 1, &index));
-    MN_GO(spider_line_read(line, where, &verdict));
-    if (!run->lines[index]) {
-        run->lines[index] = mn_arena_strndup(run->arena, text, length);
-        run->done++;
-        mn_spider_tally_add(&run->tally, run->spider->items[index].hardness, &verdict);
-    }
-done:
-    json_decref(line);
-    return st;
-}
-
-static mn_status check_question(const json_t *asked, const char *text, size_t length,
-                                const char *where)
-{
-    json_t *found = NULL;
-    MN_TRY(mn_json_parse(&found, text, length, where));
-    bool same = json_equal(found, asked);
-    json_decref(found);
-    if (same) return MN_OK;
-    return mn_fail(MN_INVALID,
-                   "%s: was begun with another model or other settings; remove it, or give another "
-                   "--output",
-                   where);
-}
-
-/* Reads what an interrupted run left. A last line without its line feed was being written: it is
- * cut off. */
-static mn_status resume(struct spider_run *run, const json_t *asked)
-{
-    char *text, where[4200];
-    size_t size, number = 1;
-    MN_TRY(mn_file_read(run->arena, run->part, &text, &size));
-    while (size > 0 && text[size - 1] != '\n') size--;
-    if (truncate(run->part, (off_t)size) != 0)
-        return mn_fail(MN_IO, "%s: cannot be shortened", run->part);
-    for (const char *at = text, *end; at < text + size; at = end + 1, number++) {
-        end = memchr(at, '\n', (size_t)(text + size - at));
-        snprintf(where, sizeof where, "%s:%zu", run->part, number);
-        if (number == 1)
-            MN_TRY(check_question(asked, at, (size_t)(end - at), where));
-        else
-            MN_TRY(take_line(run, at, (size_t)(end - at), where));
-    }
-    if (run->done) mn_info("%zu of %zu items were done before", run->done, run->count);
-    return MN_OK;
-}
-
-static mn_status begin(struct spider_run *run, const struct opened_model *opened)
-{
-    json_t *asked = question(run, opened);
-    mn_status st = MN_OK;
-    if (mn_file_exists(run->part)) MN_GO(resume(run, asked));
-    run->out = fopen(run->part, "a");
-    if (!run->out) {
-        st = mn_fail(MN_IO, "%s: cannot be written", run->part);
-    } else if (mn_file_size(run->part) == 0) {
-        mn_json_line(run->out, asked);
-        if (fflush(run->out) != 0) st = mn_fail(MN_IO, "%s: cannot be written", run->part);
-    }
-done:
-    json_decref(asked);
+    const char *const free_to_change[] = {"output", "batch", "keep_packed", NULL};
+    json_t *identity;
+    MN_TRY(settings_identity(&run->settings->model, opened, &table, run->settings, free_to_change,
+                             &identity));
+    mn_status st = items_open(&run->items, run->settings->output, identity, run->count);
+    json_decref(identity);
     return st;
 }
 
@@ -164,16 +78,17 @@ static json_t *result_json(const struct mn_spider_result *result)
 static mn_status finished(void *user, const struct mn_spider_result *result)
 {
     struct spider_run *run = user;
-    json_t *line = result_json(result);
-    char *text = json_dumps(line, JSON_COMPACT);
-    json_decref(line);
-    if (!text) return mn_fail(MN_NO_MEMORY, "item %zu: no line", result->item->index);
-    run->lines[result->item->index] = mn_arena_strdup(run->arena, text);
-    free(text);
-    run->done++;
     mn_spider_tally_add(&run->tally, result->item->hardness, &result->verdict);
-    fprintf(run->out, "%s\n", run->lines[result->item->index]);
-    return fflush(run->out) == 0 ? MN_OK : mn_fail(MN_IO, "%s: cannot be written", run->part);
+    return items_put(run->items, result->item->index, result_json(result));
+}
+
+/* Counts an item that an earlier run finished. */
+static mn_status take_done(struct spider_run *run, size_t i)
+{
+    struct mn_verdict verdict;
+    MN_TRY(spider_line_read(items_get(run->items, i), run->settings->output, &verdict));
+    mn_spider_tally_add(&run->tally, run->spider->items[i].hardness, &verdict);
+    return MN_OK;
 }
 
 static mn_status evaluate(struct spider_run *run, const struct opened_model *opened)
@@ -192,24 +107,12 @@ static mn_status evaluate(struct spider_run *run, const struct opened_model *ope
     size_t *index = MN_NEW(run->arena, size_t, run->count + 1), left = 0;
     MN_TRY(mn_spider_prompt_read(&options.prompt, settings->prompt));
     for (size_t i = 0; i < run->count; i++)
-        if (!run->lines[i]) index[left++] = i;
+        if (items_get(run->items, i))
+            MN_TRY(take_done(run, i));
+        else
+            index[left++] = i;
     return mn_spider_evaluate(opened->model, opened->adapter, opened->tokenizer, run->spider, index,
                               left, &options);
-}
-
-/* The finished file, in the order of the split; the part file has served its turn. */
-static mn_status write_output(const struct spider_run *run)
-{
-    mn_writer *writer = NULL;
-    mn_status st;
-    MN_GO(mn_writer_open(&writer, run->settings->output));
-    for (size_t i = 0; i < run->count; i++)
-        fprintf(mn_writer_stream(writer), "%s\n", run->lines[i]);
-    MN_GO(mn_writer_commit(writer));
-    unlink(run->part);
-done:
-    mn_writer_close(&writer);
-    return st;
 }
 
 static mn_status run_spider(const struct invocation *call)
@@ -227,14 +130,12 @@ static mn_status run_spider(const struct invocation *call)
     run.spider = spider;
     run.count = settings->limit && (size_t)settings->limit < spider->count ? (size_t)settings->limit
                                                                            : spider->count;
-    run.part = mn_arena_printf(call->arena, "%s.part", settings->output);
-    run.lines = MN_NEW(call->arena, const char *, run.count + 1);
-    MN_GO(begin(&run, &opened));
+    MN_GO(open_items(&run, &opened));
     MN_GO(evaluate(&run, &opened));
-    MN_GO(write_output(&run));
+    MN_GO(items_commit(run.items));
     spider_summary(&run.tally, call->common.json);
 done:
-    if (run.out) fclose(run.out);
+    items_close(&run.items);
     close_model(&opened);
     mn_spider_close(&spider);
     return st;

@@ -119,9 +119,9 @@ void items_close(struct items **items)
     *items = NULL;
 }
 
-bool items_has(const struct items *items, size_t index)
+const json_t *items_get(const struct items *items, size_t index)
 {
-    return items->results[index] != NULL;
+    return items->results[index];
 }
 
 size_t items_count_done(const struct items *items)

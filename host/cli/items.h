@@ -16,9 +16,10 @@ MN_CHECKED mn_status items_open(struct items **out, const char *output, const js
                                 size_t count);
 void items_close(struct items **items); /* keeps the partial file, unless committed */
 
-bool items_has(const struct items *items, size_t index);
+/* What was put for an item, by this run or an earlier one; NULL: not done. Borrowed. */
+const json_t *items_get(const struct items *items, size_t index);
 size_t items_count_done(const struct items *items);
-/* Appends one item; takes the reference to `result`. */
+/* Appends one item, an object; takes the reference to `result`. */
 MN_CHECKED mn_status items_put(struct items *items, size_t index, json_t *result);
 /* All items must be there. */
 MN_CHECKED mn_status items_commit(struct items *items);

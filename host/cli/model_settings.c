@@ -103,7 +103,7 @@ mn_status model_identity(const struct model_settings *settings, const struct ope
     json_t *identity = json_object();
     mn_status st;
     MN_GO(mn_arena_open(&arena));
-    MN_GO(add_digest(identity, "input", input));
+    if (input) MN_GO(add_digest(identity, "input", input));
     json_object_set_new(identity, "model", json_string(opened->model->fingerprint));
     json_object_set_new(identity, "quantization",
                         json_string(quantization_names[settings->quantization]));
@@ -122,4 +122,16 @@ done:
     json_decref(identity);
     mn_arena_close(&arena);
     return st;
+}
+
+mn_status settings_identity(const struct model_settings *settings,
+                            const struct opened_model *opened, const struct mn_settings *table,
+                            const void *values, const char *const *free_to_change, json_t **out)
+{
+    MN_TRY(model_identity(settings, opened, NULL, out));
+    json_t *rest = mn_settings_json(table, values);
+    for (; *free_to_change; free_to_change++) json_object_del(rest, *free_to_change);
+    json_object_update_missing(*out, rest); /* the model is known by its content, not its path */
+    json_decref(rest);
+    return MN_OK;
 }

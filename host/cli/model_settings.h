@@ -61,11 +61,18 @@ MN_CHECKED mn_status need_tokenizer(const struct opened_model *opened);
 void close_model(struct opened_model *opened);
 
 /* What results depend on besides the work's own settings: the model's and the adapter's content,
- * strength, quantization, kind of device, and the content of the input file. The caller owns *out
+ * strength, quantization, kind of device, and the content of the input file,
+ * where there is one (else NULL). The caller owns *out
  * and adds to it. */
 MN_CHECKED mn_status model_identity(const struct model_settings *settings,
                                     const struct opened_model *opened, const char *input,
                                     json_t **out);
+/* The same without an input file, with every setting of a command but those that may change
+ * between two runs of the same work (NULL-terminated). */
+MN_CHECKED mn_status settings_identity(const struct model_settings *settings,
+                                       const struct opened_model *opened,
+                                       const struct mn_settings *table, const void *values,
+                                       const char *const *free_to_change, json_t **out);
 
 /* --hub-cache, else what Hugging Face's own variables say: HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME,
  * HOME. */

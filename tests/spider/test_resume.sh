@@ -14,19 +14,19 @@ exec_run() {
 run() { (exec_run "$@"); }
 run "$work/whole" 0.7
 [ "$(wc -l < "$work/whole")" -eq 120 ]
-[ ! -e "$work/whole.part" ]
+[ ! -e "$work/whole.partial" ]
 
 (exec_run "$work/halves" 0.7 2> "$work/log") &
 job=$!
-while [ -e /proc/$job ] && [ "$(cat "$work/halves.part" 2>/dev/null | wc -l)" -lt 5 ]; do sleep 0.05; done
+while [ -e /proc/$job ] && [ "$(cat "$work/halves.partial" 2>/dev/null | wc -l)" -lt 5 ]; do sleep 0.05; done
 kill -TERM $job 2>/dev/null || true
 if wait $job; then
     echo "it was done before the signal came"
 else
     [ ! -e "$work/halves" ]
-    printf '{"index":7,"offi' >> "$work/halves.part" # a line that was being written
+    printf '{"index":7,"offi' >> "$work/halves.partial" # a line that was being written
     if run "$work/halves" 0.8 2> "$work/log"; then exit 1; fi
-    grep -q "was begun with another model or other settings" "$work/log"
+    grep -q 'was begun with another "temperature"' "$work/log"
 fi
 run "$work/halves" 0.7
 cmp "$work/whole" "$work/halves"
