@@ -2,15 +2,17 @@
 #include "command.h"
 #include "minuano/report.h"
 
-enum format { TERMINAL, MARKDOWN, JSON, CSV, ALL };
-static const char *const formats[] = {"terminal", "markdown", "json", "csv", "all", NULL};
+enum format { TERMINAL, MARKDOWN, HTML, JSON, CSV, ALL };
+static const char *const formats[] = {"terminal", "markdown", "html", "json", "csv", "all", NULL};
 
 struct report_settings {
-    int format;
+    int format, language;
 };
 static const struct mn_setting rows[] = {
     {"format", MN_SETTING_CHOICE, offsetof(struct report_settings, format), "terminal",
-     "all: report.md, report.json and report.csv in RUN", .choices = formats},
+     "all: report.html, .md, .json and .csv in RUN", .choices = formats},
+    {"lang", MN_SETTING_CHOICE, offsetof(struct report_settings, language), "en",
+     "of the HTML page", .choices = mn_languages},
 };
 static const struct mn_settings table = {"minuano report", rows, MN_COUNT(rows)};
 
@@ -18,6 +20,7 @@ static mn_status run_report(const struct invocation *call)
 {
     const struct report_settings *settings = call->settings;
     const char *folder = call->positional[0];
+    enum mn_language language = (enum mn_language)settings->language;
     enum format format = call->common.json ? JSON : (enum format)settings->format;
     struct mn_report report = {0};
     mn_status st;
@@ -25,8 +28,9 @@ static mn_status run_report(const struct invocation *call)
     switch (format) {
     case TERMINAL: mn_report_terminal(&report, stdout); break;
     case MARKDOWN: mn_report_markdown(&report, stdout); break;
+    case HTML: st = mn_report_html(&report, language, stdout); break;
     case CSV: mn_report_csv(&report, stdout); break;
-    case ALL: st = mn_report_write(&report, folder); break;
+    case ALL: st = mn_report_write(&report, language, folder); break;
     case JSON: {
         json_t *json = mn_report_json(&report);
         mn_json_line(stdout, json);
@@ -44,7 +48,8 @@ const struct command command_report = {
     .summary = "what a study found: base against each adapter, on both tasks",
     .usage = "RUN [options]",
     .examples = "  minuano report runs/demo\n"
-                "  minuano report runs/demo --format markdown > report.md\n",
+                "  minuano report runs/demo --format markdown > report.md\n"
+                "  minuano report runs/demo --format html --lang pt-BR > relatorio.html\n",
     .settings = &table,
     .settings_size = sizeof(struct report_settings),
     .positional_low = 1,

@@ -20,7 +20,7 @@ mn_status run_study(const struct invocation *call)
         json_decref(json);
     } else {
         mn_report_terminal(&report, stdout);
-        printf("\n%s holds report.md, report.json, report.csv and results.sqlite\n",
+        printf("\n%s holds report.html, report.md, report.json, report.csv and results.sqlite\n",
                settings->output);
     }
 done:

@@ -119,7 +119,9 @@ static struct mn_pair *pair_mmlu(const struct mn_report_system *base,
     return pairs;
 }
 
-/* The pairs whose subject is `subject`, or belongs to `group` (each: -1 for any). */
+/* A subject is one cluster: its interval is that of its items.
+ *
+ * The pairs whose subject is `subject`, or belongs to `group` (each: -1 for any). */
 static void compare_part(const struct mn_pair *pairs, size_t count, const struct names *subjects,
                          int subject, int group, struct mn_change *out)
 {
@@ -132,6 +134,7 @@ static void compare_part(const struct mn_pair *pairs, size_t count, const struct
         part[kept++] = pairs[i];
     }
     mn_paired_change(part, kept, (int)subjects->list.count, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED, out);
+    if (subject >= 0) out->interval = mn_paired_interval(out->gained, out->lost, out->items);
     free(part);
 }
 
@@ -195,7 +198,7 @@ static mn_status load_facts(mn_results *results, mn_arena *arena, struct mn_repo
 mn_status mn_report_load(mn_arena *arena, const char *folder, struct mn_report *out)
 {
     mn_results *results = NULL;
-    struct mn_report report = {0};
+    struct mn_report report = {.folder = mn_arena_strdup(arena, folder)};
     mn_status st = MN_OK;
     MN_GO(mn_results_open(&results, mn_path(arena, folder, "results.sqlite"), false));
     MN_GO(load_facts(results, arena, &report));
@@ -231,7 +234,21 @@ done:
     return st;
 }
 
-mn_status mn_report_write(const struct mn_report *report, const char *folder)
+static mn_status write_html(const struct mn_report *report, enum mn_language language,
+                            const char *path)
+{
+    mn_writer *writer = NULL;
+    mn_status st;
+    MN_GO(mn_writer_open(&writer, path));
+    MN_GO(mn_report_html(report, language, mn_writer_stream(writer)));
+    MN_GO(mn_writer_commit(writer));
+done:
+    mn_writer_close(&writer);
+    return st;
+}
+
+mn_status mn_report_write(const struct mn_report *report, enum mn_language language,
+                          const char *folder)
 {
     mn_arena *arena = NULL;
     json_t *json = NULL;
@@ -239,6 +256,7 @@ mn_status mn_report_write(const struct mn_report *report, const char *folder)
     MN_GO(mn_arena_open(&arena));
     MN_GO(write_text(report, arena, folder, "report.md", mn_report_markdown));
     MN_GO(write_text(report, arena, folder, "report.csv", mn_report_csv));
+    MN_GO(write_html(report, language, mn_path(arena, folder, "report.html")));
     json = mn_report_json(report);
     MN_GO(mn_json_write(mn_path(arena, folder, "report.json"), json));
 done:

@@ -1,7 +1,8 @@
 /* report_format.c: numbers and remarks for people. */
-#include "report_format.h"
+#include "language.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { FEW_CLUSTERS = 30, REMARKS = 16 };
 
@@ -66,12 +67,26 @@ struct cell cell_flips(const struct mn_change *change)
     return cell;
 }
 
-const char **report_remarks(const struct mn_report *report, mn_arena *arena)
+/* The sentence with its "{}" replaced by the numbers in order. */
+static const char *filled(mn_arena *arena, const char *sentence, int64_t first, int64_t second)
+{
+    struct mn_text text = {0};
+    const char *hole;
+    for (; (hole = strstr(sentence, "{}")); sentence = hole + 2, first = second) {
+        mn_text_add(&text, sentence, (size_t)(hole - sentence));
+        mn_text_printf(&text, "%lld", (long long)first);
+    }
+    mn_text_puts(&text, sentence);
+    const char *kept = mn_arena_strdup(arena, text.data);
+    mn_text_free(&text);
+    return kept;
+}
+
+const char **report_remarks(const struct mn_report *report, enum mn_language language,
+                            mn_arena *arena)
 {
     const char **remarks = MN_NEW(arena, const char *, REMARKS);
-    size_t count = 0;
-    int databases = 0, subjects = 0;
-    int64_t missing = 0, unparsed = 0, cut = 0;
+    int64_t databases = 0, subjects = 0, missing = 0, unparsed = 0, cut = 0;
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         databases = report->comparisons[i].spider[MN_HARDNESSES].clusters;
         subjects = report->comparisons[i].mmlu_micro.clusters;
@@ -82,38 +97,27 @@ const char **report_remarks(const struct mn_report *report, mn_arena *arena)
         for (size_t q = 0; q < report->systems[i].mmlu_count; q++)
             cut += report->systems[i].mmlu_rows[q].cut;
     }
-    if (!report->complete)
-        remarks[count++] = mn_arena_printf(
-            arena, "Unfinished: %lld of %lld items are done; comparisons use the items both have.",
-            (long long)report->items_done, (long long)report->items_planned);
-    if (missing)
-        remarks[count++] = mn_arena_printf(
-            arena,
-            "%lld Spider answers could not be judged: their database is missing. They are "
-            "in no accuracy.",
-            (long long)missing);
-    if (databases > 0 && databases < FEW_CLUSTERS)
-        remarks[count++] = mn_arena_printf(
-            arena, "Spider's intervals rest on %d database%s: they are wide, and rough.", databases,
-            databases > 1 ? "s" : "");
-    if (subjects > 0 && subjects < FEW_CLUSTERS)
-        remarks[count++] = mn_arena_printf(
-            arena, "MMLU's intervals rest on %d subject%s: they are wide, and rough.", subjects,
-            subjects > 1 ? "s" : "");
-    if (unparsed)
-        remarks[count++] = mn_arena_printf(
-            arena, "%lld MMLU replies name no letter: counted as wrong.", (long long)unparsed);
-    if (cut)
-        remarks[count++] = mn_arena_printf(
-            arena,
-            "%lld MMLU prompts were longer than the model's context and were cut on the "
-            "left.",
-            (long long)cut);
-    remarks[count++] =
-        "Intervals are 95 %: Wilson's for one accuracy; for a change, a paired bootstrap "
-        "of whole databases or subjects.";
-    remarks[count++] =
-        "Flips are items won and lost against the base; p is the exact McNemar test's.";
+    const struct {
+        bool holds;
+        enum phrase sentence;
+        int64_t number;
+    } rows[] = {
+        {!report->complete, SAY_NOTE_UNFINISHED, report->items_done},
+        {missing > 0, SAY_NOTE_MISSING, missing},
+        {databases == 1, SAY_NOTE_ONE_DATABASE, 1},
+        {databases > 1 && databases < FEW_CLUSTERS, SAY_NOTE_DATABASES, databases},
+        {subjects == 1, SAY_NOTE_ONE_SUBJECT, 1},
+        {subjects > 1 && subjects < FEW_CLUSTERS, SAY_NOTE_SUBJECTS, subjects},
+        {unparsed > 0, SAY_NOTE_UNPARSED, unparsed},
+        {cut > 0, SAY_NOTE_CUT, cut},
+        {true, SAY_NOTE_INTERVALS, 0},
+        {true, SAY_NOTE_FLIPS, 0},
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < MN_COUNT(rows); i++)
+        if (rows[i].holds)
+            remarks[count++] = filled(arena, say(language, rows[i].sentence), rows[i].number,
+                                      report->items_planned);
     remarks[count] = NULL;
     return remarks;
 }

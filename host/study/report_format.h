@@ -17,6 +17,7 @@ struct cell cell_flips(const struct mn_change *change);           /* "+14 / -2" 
 
 /* What a reader must know to read the numbers, a line each, ends with NULL: missing databases, few
  * clusters, unparsed replies, items not done. Lives in the arena. */
-const char **report_remarks(const struct mn_report *report, mn_arena *arena);
+const char **report_remarks(const struct mn_report *report, enum mn_language language,
+                            mn_arena *arena);
 
 #endif

@@ -146,7 +146,7 @@ void mn_report_markdown(const struct mn_report *report, FILE *out)
     print_training(report, out);
     fputs("\n## To read the numbers\n\n", out);
     if (mn_arena_open(&arena) != MN_OK) return;
-    for (const char **remark = report_remarks(report, arena); *remark; remark++)
+    for (const char **remark = report_remarks(report, MN_ENGLISH, arena); *remark; remark++)
         fprintf(out, "- %s\n", *remark);
     mn_arena_close(&arena);
     char *config = json_dumps(report->config, JSON_INDENT(2) | JSON_ENCODE_ANY);

@@ -112,7 +112,7 @@ void mn_report_terminal(const struct mn_report *report, FILE *out)
     print_training(report, out);
     fputc('\n', out);
     if (mn_arena_open(&arena) != MN_OK) return;
-    for (const char **remark = report_remarks(report, arena); *remark; remark++)
+    for (const char **remark = report_remarks(report, MN_ENGLISH, arena); *remark; remark++)
         fprintf(out, "%s\n", *remark);
     mn_arena_close(&arena);
 }

@@ -398,7 +398,7 @@ static mn_status write_reports(struct run *run)
     struct mn_report report = {0};
     mn_status st;
     MN_GO(mn_report_load(run->arena, run->settings->output, &report));
-    MN_GO(mn_report_write(&report, run->settings->output));
+    MN_GO(mn_report_write(&report, MN_ENGLISH, run->settings->output));
 done:
     mn_report_close(&report);
     return st;

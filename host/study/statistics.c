@@ -37,6 +37,15 @@ double mn_mcnemar_exact(int64_t gained, int64_t lost)
     return tail < 0.5 ? 2 * tail : 1;
 }
 
+struct mn_interval mn_paired_interval(int64_t gained, int64_t lost, int64_t items)
+{
+    if (items < 1) return (struct mn_interval){NAN, NAN};
+    double n = (double)items + 2, up = (double)gained + 0.5, down = (double)lost + 0.5;
+    double change = (up - down) / n;
+    double half = z95 * sqrt(up + down - (up - down) * (up - down) / n) / n;
+    return (struct mn_interval){fmax(change - half, -1), fmin(change + half, 1)};
+}
+
 /* What a cluster adds to numerator and denominator of the change. */
 struct cluster {
     double before, after, weight;

@@ -1,10 +1,11 @@
 /* report.h: what a study found, as numbers, and those numbers for people and machines.
  *
- * mn_report_load computes everything once; terminal, Markdown, CSV and JSON only write it down, so
- * they cannot disagree. */
+ * mn_report_load computes everything once; terminal, Markdown, HTML, CSV and JSON only write it
+ * down, so they cannot disagree. */
 #ifndef MINUANO_REPORT_H
 #define MINUANO_REPORT_H
 
+#include "minuano/language.h"
 #include "minuano/results.h"
 #include "minuano/statistics.h"
 
@@ -20,7 +21,8 @@ struct mn_report_system {
 
 /* A system against the base, on the items that both have finished. Spider by the official metric,
  * items whose database is missing left out (they are counted in the tally); clustered by database.
- * MMLU clustered by subject. */
+ * MMLU clustered by subject; within one subject the interval is
+ * mn_paired_interval's. */
 struct mn_report_comparison {
     const struct mn_report_system *base, *system;
     struct mn_change spider[MN_HARDNESSES + 1];
@@ -34,6 +36,7 @@ const struct mn_change *mn_report_subject_change(const struct mn_report_comparis
                                                  const char *subject);
 
 struct mn_report {
+    const char *folder; /* of the run */
     const char *name, *version, *model, *model_fingerprint, *device, *started, *finished;
     json_t *config;                   /* as it was run; owned: mn_report_close */
     struct mn_report_system *systems; /* (system_count), the base first */
@@ -48,11 +51,16 @@ void mn_report_close(struct mn_report *report);
 
 void mn_report_terminal(const struct mn_report *report, FILE *out);
 void mn_report_markdown(const struct mn_report *report, FILE *out);
+/* One page that needs nothing but itself: plots, tables, and a browser of single items. Reads the
+ * trainings' metrics.jsonl in the folder. Whatever data, models and names hold stays text. */
+MN_CHECKED mn_status mn_report_html(const struct mn_report *report, enum mn_language language,
+                                    FILE *out);
 /* One row a system, task and slice: tidy, for a spreadsheet or a data frame. */
 void mn_report_csv(const struct mn_report *report, FILE *out);
 /* Everything that depends on a clock is under the key "times". The caller owns it. */
 json_t *mn_report_json(const struct mn_report *report);
-/* report.md, report.json and report.csv in the folder, each whole or not at all. */
-MN_CHECKED mn_status mn_report_write(const struct mn_report *report, const char *folder);
+/* report.html, .md, .json and .csv in the folder, each whole or not at all. */
+MN_CHECKED mn_status mn_report_write(const struct mn_report *report, enum mn_language language,
+                                     const char *folder);
 
 #endif

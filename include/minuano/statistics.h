@@ -19,6 +19,11 @@ struct mn_interval mn_wilson(int64_t correct, int64_t total);
  * half, at most 1 (McNemar 1947; exact form in Agresti, Categorical Data Analysis, 10.1). */
 double mn_mcnemar_exact(int64_t gained, int64_t lost);
 
+/* Of the change of a share among `items` answered twice, 95 %, items taken as independent: half an
+ * item is added to each cell of the two by two table, then Wald's (Agresti and Min, Statistics in
+ * Medicine 24, 2005). For slices within one cluster. */
+struct mn_interval mn_paired_interval(int64_t gained, int64_t lost, int64_t items);
+
 /* One item, answered by both; cluster is 0 … clusters-1. */
 struct mn_pair {
     int before, after; /* 1 right, 0 wrong */

@@ -2,7 +2,7 @@
  *
  * OUTPUT/results.sqlite       every finished item, see results.h
  * OUTPUT/trainings/NAME/      one training each, see mn_train
- * OUTPUT/report.md, .json, .csv
+ * OUTPUT/report.html, .md, .json, .csv
  *
  * A study that was interrupted goes on where it was, item by item and step by step, and ends with
  * the same report, times apart. */

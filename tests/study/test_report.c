@@ -170,7 +170,7 @@ static void test_all_forms_carry_the_same_numbers(void **state)
     struct mn_report report;
     json_t *json;
     OK(mn_report_load(*state, folder, &report));
-    OK(mn_report_write(&report, folder));
+    OK(mn_report_write(&report, MN_ENGLISH, folder));
     OK(mn_json_load(&json, test_scratch("run/report.json")));
     json_t *comparison = json_array_get(json_object_get(json, "comparisons"), 0);
     json_t *all = json_object_get(json_object_get(comparison, "spider"), "all");
