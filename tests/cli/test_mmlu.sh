@@ -4,16 +4,17 @@
 set -eu
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-run() {
-    "$MINUANO" mmlu --quiet --device reference --model "$MINUANO_SOURCE/checkpoints/demo" --mmlu "$MINUANO_SOURCE/checkpoints/demo/mmlu" \
+exec_run() { # replaces its shell, so that a signal meets the program
+    exec "$MINUANO" mmlu --quiet --device reference --model "$MINUANO_SOURCE/checkpoints/demo" --mmlu "$MINUANO_SOURCE/checkpoints/demo/mmlu" \
         --shots 2 --output "$@"
 }
+run() { (exec_run "$@"); }
 run "$work/whole" >"$work/whole.summary"
 [ "$(wc -l <"$work/whole")" -eq 168 ]
 [ ! -e "$work/whole.partial" ]
 
 # What a killed run leaves: its identity, some answers, half a line.
-run "$work/cut" --json >/dev/null &
+(exec_run "$work/cut" >/dev/null) &
 job=$!
 while [ -e /proc/$job ] && [ "$(cat "$work/cut.partial" 2>/dev/null | wc -l)" -lt 3 ]; do sleep 0.01; done
 kill -KILL $job 2>/dev/null || true
