@@ -1,5 +1,5 @@
-/* html_script.c: the page's style and script. Nothing comes from elsewhere, and the script makes text
- * nodes only. */
+/* html_script.c: the page's style and script. Nothing comes from elsewhere, and the script makes
+ * text nodes only. */
 #include "html_script.h"
 
 /* clang-format off */
