@@ -13,10 +13,36 @@ static mn_status load_spider(mn_results *results, mn_arena *arena, struct mn_rep
     MN_TRY(mn_results_spider(results, out->system.id, arena, &rows, &out->spider_count));
     for (size_t i = 0; i < out->spider_count; i++)
         mn_spider_tally_add(&out->spider, rows[i].hardness, &rows[i].verdict);
+    for (size_t i = 0; i < out->spider_count; i++)
+        if (rows[i].verdict.official == 0) out->misses[rows[i].verdict.error]++;
     const struct mn_spider_count *all = &out->spider.by[MN_HARDNESSES];
     out->spider_interval = mn_wilson(all->official, all->judged);
     out->spider_rows = rows;
     return MN_OK;
+}
+
+/* Of the answer given, when the four options are all there is. */
+static double confidence(const struct mn_mmlu_row *row)
+{
+    double sum = 0;
+    for (int i = 0; i < MN_MMLU_CHOICES; i++)
+        sum += exp((double)row->logprob[i] - (double)row->logprob[row->predicted]);
+    return 1 / sum;
+}
+
+static void calibrate(const struct mn_mmlu_row *rows, size_t count, struct mn_calibration *out)
+{
+    double *sure = mn_realloc(NULL, count + 1, sizeof *sure);
+    int *right = mn_realloc(NULL, count + 1, sizeof *right);
+    size_t scored = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!rows[i].scored || rows[i].predicted < 0) continue;
+        sure[scored] = confidence(&rows[i]);
+        right[scored++] = rows[i].predicted == rows[i].answer;
+    }
+    mn_calibrate(sure, right, scored, out);
+    free(right);
+    free(sure);
 }
 
 static mn_status load_mmlu(mn_results *results, mn_arena *arena, struct mn_report_system *out)
@@ -32,6 +58,7 @@ static mn_status load_mmlu(mn_results *results, mn_arena *arena, struct mn_repor
                                                                     : (double)NAN};
     mn_mmlu_aggregate(arena, answers, out->mmlu_count, &out->mmlu);
     out->mmlu_rows = rows;
+    calibrate(rows, out->mmlu_count, &out->calibration);
     return MN_OK;
 }
 
@@ -138,6 +165,19 @@ static void compare_part(const struct mn_pair *pairs, size_t count, const struct
     free(part);
 }
 
+/* The family is every subject that both answered. */
+static void adjust_subjects(struct mn_change *subjects, size_t count)
+{
+    double *p = mn_realloc(NULL, 2 * count + 1, sizeof *p), *adjusted = p + count;
+    size_t family = 0;
+    for (size_t s = 0; s < count; s++)
+        if (subjects[s].items) p[family++] = subjects[s].p;
+    mn_holm(p, family, adjusted);
+    for (size_t s = 0, i = 0; s < count; s++)
+        if (subjects[s].items) subjects[s].holm_p = adjusted[i++];
+    free(p);
+}
+
 static void compare_mmlu(mn_arena *arena, struct mn_report_comparison *out)
 {
     struct names subjects = {0};
@@ -147,6 +187,7 @@ static void compare_mmlu(mn_arena *arena, struct mn_report_comparison *out)
     struct mn_pair *pairs = pair_mmlu(out->base, out->system, &subjects, &count);
     for (size_t s = 0; s < listed; s++)
         compare_part(pairs, count, &subjects, (int)s, -1, &out->mmlu_subjects[s]);
+    adjust_subjects(out->mmlu_subjects, listed);
     for (int g = 0; g < MN_MMLU_GROUPS; g++)
         compare_part(pairs, count, &subjects, -1, g, &out->mmlu_groups[g]);
     mn_paired_change(pairs, count, (int)listed, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED, &out->mmlu_micro);

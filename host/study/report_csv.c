@@ -1,6 +1,8 @@
 /* report_csv.c: one row a system, task and slice. Shares are fractions of one; what cannot be said
- * is empty. */
-#include "minuano/report.h"
+ * is empty. Slices: all, hardness and miss of spider; micro, macro, group, subject and calibration
+ * of mmlu. A row of slice miss only counts its items; one of calibration is a bin of answers by
+ * confidence. */
+#include "report_format.h"
 
 #include <math.h>
 
@@ -26,7 +28,7 @@ static void field(FILE *out, const char *value)
 struct slice {
     const char *task, *kind, *name;
     int64_t items, missing, correct;
-    double accuracy, error, mass;
+    double accuracy, error, mass, confidence, calibration;
     const struct mn_change *change; /* NULL: the base */
 };
 
@@ -49,6 +51,11 @@ static void write_row(FILE *out, const char *system, const struct slice *slice)
     else
         fputs(",,", out);
     number(out, change ? change->p : NAN);
+    number(out, change ? change->holm_p : NAN);
+    number(out, change ? change->design_effect : NAN);
+    number(out, change ? change->detectable : NAN);
+    number(out, slice->confidence);
+    number(out, slice->calibration);
     fputc('\n', out);
 }
 
@@ -67,8 +74,36 @@ static void write_spider(FILE *out, const struct mn_report_system *system,
                               .accuracy = (double)count->official / (double)count->judged,
                               .error = mn_standard_error(count->official, count->judged),
                               .mass = NAN,
+                              .confidence = NAN,
+                              .calibration = NAN,
                               .change = c ? &c->spider[h] : NULL};
         if (count->total) write_row(out, system->system.name, &slice);
+    }
+    for (int e = 0; e < MN_SQL_ERRORS && system->spider_count; e++) {
+        field(out, system->system.name);
+        fputs("spider,miss,", out);
+        field(out, report_miss_words((enum mn_sql_error)e));
+        fprintf(out, "%lld,,,,,,,,,,,,,,,,\n", (long long)system->misses[e]);
+    }
+}
+
+static void write_calibration(FILE *out, const struct mn_report_system *system)
+{
+    for (int b = 0; b < MN_CALIBRATION_BINS; b++) {
+        const struct mn_calibration_bin *bin = &system->calibration.bins[b];
+        struct slice slice = {.task = "mmlu",
+                              .kind = "calibration",
+                              .items = bin->items,
+                              .correct = bin->correct,
+                              .accuracy = (double)bin->correct / (double)bin->items,
+                              .error = mn_standard_error(bin->correct, bin->items),
+                              .mass = NAN,
+                              .confidence = bin->confidence,
+                              .calibration = NAN};
+        char name[24];
+        snprintf(name, sizeof name, "%.1f to %.1f", b / 10.0, (b + 1) / 10.0);
+        slice.name = name;
+        if (bin->items) write_row(out, system->system.name, &slice);
     }
 }
 
@@ -84,14 +119,21 @@ static void write_mmlu(FILE *out, const struct mn_report_system *system, const c
                           .accuracy = score->accuracy,
                           .error = score->standard_error,
                           .mass = score->mass,
+                          .confidence = NAN,
+                          .calibration = NAN,
                           .change = change};
+    if (score == &system->mmlu.micro) {
+        slice.confidence = system->calibration.confidence;
+        slice.calibration = system->calibration.error;
+    }
     if (score->total) write_row(out, system->system.name, &slice);
 }
 
 void mn_report_csv(const struct mn_report *report, FILE *out)
 {
     fputs("system,task,slice,name,items,missing,correct,accuracy,standard_error,mass,change,"
-          "change_low,change_high,gained,lost,mcnemar_p\n",
+          "change_low,change_high,gained,lost,mcnemar_p,holm_p,design_effect,detectable,"
+          "confidence,calibration_error\n",
           out);
     for (size_t i = 0; i < report->system_count; i++) {
         const struct mn_report_system *system = &report->systems[i];
@@ -106,5 +148,6 @@ void mn_report_csv(const struct mn_report *report, FILE *out)
             write_mmlu(out, system, "subject", system->mmlu.subjects[s].subject,
                        &system->mmlu.subjects[s].score,
                        c ? mn_report_subject_change(c, system->mmlu.subjects[s].subject) : NULL);
+        write_calibration(out, system);
     }
 }

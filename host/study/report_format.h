@@ -20,4 +20,11 @@ struct cell cell_flips(const struct mn_change *change);           /* "+14 / -2" 
 const char **report_remarks(const struct mn_report *report, enum mn_language language,
                             mn_arena *arena);
 
+/* "wrong rows" for MN_SQL_NONE: the query ran. */
+const char *report_miss_words(enum mn_sql_error error);
+
+/* Sections on why queries miss, how sure the answers are, and what the tests could have found. */
+void report_details_markdown(const struct mn_report *report, FILE *out);
+void report_details_terminal(const struct mn_report *report, FILE *out);
+
 #endif

@@ -1,6 +1,6 @@
 /* report_json.c: the report as one JSON object. Shares are fractions of one; what cannot be said is
  * null. */
-#include "minuano/report.h"
+#include "report_format.h"
 
 #include <math.h>
 
@@ -21,11 +21,13 @@ static json_t *interval_json(const struct mn_interval *interval)
 
 static json_t *change_json(const struct mn_change *change)
 {
-    return json_pack("{s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:i}", "items", (json_int_t)change->items,
-                     "before", number(change->before), "after", number(change->after), "change",
-                     number(change->change), "interval", interval_json(&change->interval), "gained",
-                     (json_int_t)change->gained, "lost", (json_int_t)change->lost, "mcnemar_p",
-                     number(change->p), "clusters", change->clusters);
+    return json_pack("{s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:o,s:i}", "items",
+                     (json_int_t)change->items, "before", number(change->before), "after",
+                     number(change->after), "change", number(change->change), "interval",
+                     interval_json(&change->interval), "gained", (json_int_t)change->gained, "lost",
+                     (json_int_t)change->lost, "mcnemar_p", number(change->p), "holm_p",
+                     number(change->holm_p), "design_effect", number(change->design_effect),
+                     "detectable", number(change->detectable), "clusters", change->clusters);
 }
 
 static json_t *training_json(const struct mn_system *system)
@@ -47,12 +49,36 @@ static json_t *training_json(const struct mn_system *system)
     return out;
 }
 
+static json_t *misses_json(const int64_t misses[MN_SQL_ERRORS])
+{
+    json_t *out = json_object();
+    for (int e = 0; e < MN_SQL_ERRORS; e++)
+        json_object_set_new(out, report_miss_words((enum mn_sql_error)e), json_integer(misses[e]));
+    return out;
+}
+
+static json_t *calibration_json(const struct mn_calibration *calibration)
+{
+    json_t *bins = json_array();
+    for (int b = 0; b < MN_CALIBRATION_BINS; b++) {
+        const struct mn_calibration_bin *bin = &calibration->bins[b];
+        json_array_append_new(bins, json_pack("{s:I,s:I,s:o}", "items", (json_int_t)bin->items,
+                                              "correct", (json_int_t)bin->correct, "confidence",
+                                              number(bin->confidence)));
+    }
+    return json_pack("{s:I,s:o,s:o,s:o}", "items", (json_int_t)calibration->items, "confidence",
+                     number(calibration->confidence), "error", number(calibration->error), "bins",
+                     bins);
+}
+
 static json_t *system_json(const struct mn_report_system *system)
 {
     json_t *spider = mn_spider_tally_json(&system->spider);
     json_object_set_new(spider, "planned", json_integer(system->system.spider_planned));
     json_object_set_new(spider, "official_interval", interval_json(&system->spider_interval));
+    json_object_set_new(spider, "misses", misses_json(system->misses));
     json_t *mmlu = mn_mmlu_scores_json(&system->mmlu);
+    json_object_set_new(mmlu, "calibration", calibration_json(&system->calibration));
     json_object_set_new(mmlu, "planned", json_integer(system->system.mmlu_planned));
     return json_pack("{s:s,s:s,s:f,s:o,s:o,s:o}", "name", system->system.name, "kind",
                      system->system.id == 0 ? "base" : "adapter", "strength",

@@ -43,22 +43,6 @@ static void print_spider_row(const struct mn_report_system *system,
         fputs(" | | |\n", out);
 }
 
-static void print_errors(const struct mn_report *report, FILE *out)
-{
-    fputs("\n### Queries that gave no result\n\n| system |", out);
-    for (int e = 1; e < MN_SQL_ERRORS; e++)
-        fprintf(out, " %s |", mn_sql_error_words((enum mn_sql_error)e));
-    fputs("\n| --- |", out);
-    for (int e = 1; e < MN_SQL_ERRORS; e++) fputs(" ---: |", out);
-    fputc('\n', out);
-    for (size_t i = 0; i < report->system_count; i++) {
-        const struct mn_spider_count *all = &report->systems[i].spider.by[MN_HARDNESSES];
-        fprintf(out, "| %s |", report->systems[i].system.name);
-        for (int e = 1; e < MN_SQL_ERRORS; e++) fprintf(out, " %lld |", (long long)all->errors[e]);
-        fputc('\n', out);
-    }
-}
-
 static void print_spider(const struct mn_report *report, FILE *out)
 {
     fputs(
@@ -70,7 +54,6 @@ static void print_spider(const struct mn_report *report, FILE *out)
     for (size_t i = 0; i < report->system_count; i++)
         for (int h = 0; h <= MN_HARDNESSES; h++)
             print_spider_row(&report->systems[i], i ? &report->comparisons[i - 1] : NULL, h, out);
-    print_errors(report, out);
 }
 
 static void print_mmlu_row(const char *system, const char *slice, const struct mn_mmlu_score *score,
@@ -81,17 +64,18 @@ static void print_mmlu_row(const char *system, const char *slice, const struct m
             cell_percent(score->accuracy).text, cell_error(score->standard_error).text,
             cell_percent(score->mass).text);
     if (change)
-        fprintf(out, " %s | %s | %s |\n", cell_points_interval(change).text,
-                cell_flips(change).text, cell_p(change->p).text);
+        fprintf(out, " %s | %s | %s | %s |\n", cell_points_interval(change).text,
+                cell_flips(change).text, cell_p(change->p).text, cell_p(change->holm_p).text);
     else
-        fputs(" | | |\n", out);
+        fputs(" | | | |\n", out);
 }
 
 static void print_mmlu_head(const char *title, FILE *out)
 {
     fprintf(out,
             "\n%s\n\n| system | slice | questions | accuracy | mass on A–D | change, points | "
-            "flips | McNemar p |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n",
+            "flips | McNemar p | Holm p |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | "
+            "---: |\n",
             title);
 }
 
@@ -143,6 +127,7 @@ void mn_report_markdown(const struct mn_report *report, FILE *out)
     print_run(report, out);
     print_spider(report, out);
     print_mmlu(report, out);
+    report_details_markdown(report, out);
     print_training(report, out);
     fputs("\n## To read the numbers\n\n", out);
     if (mn_arena_open(&arena) != MN_OK) return;

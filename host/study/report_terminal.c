@@ -109,6 +109,7 @@ void mn_report_terminal(const struct mn_report *report, FILE *out)
     print_spider(report, out);
     print_mmlu(report, out);
     print_trade_off(report, out);
+    report_details_terminal(report, out);
     print_training(report, out);
     fputc('\n', out);
     if (mn_arena_open(&arena) != MN_OK) return;

@@ -132,5 +132,10 @@ void mn_paired_change(const struct mn_pair *pairs, size_t count, int clusters,
     out->change = (after - before) / total;
     out->interval = bootstrap(list, out->clusters, seed);
     out->p = mn_mcnemar_exact(out->gained, out->lost);
+    out->holm_p = out->detectable = NAN;
+    out->design_effect = mn_design_effect(pairs, count, clusters);
+    if (count && weight == MN_WEIGHT_ITEMS)
+        out->detectable = mn_detectable_change(
+            (double)count, (double)(out->gained + out->lost) / (double)count, out->design_effect);
     free(list);
 }

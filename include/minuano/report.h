@@ -14,6 +14,9 @@ struct mn_report_system {
     struct mn_spider_tally spider;      /* by hardness, [MN_HARDNESSES] over all */
     struct mn_interval spider_interval; /* of the official accuracy over all, Wilson */
     struct mn_mmlu_scores mmlu;
+    int64_t
+        misses[MN_SQL_ERRORS]; /* of spider, official metric, by class; MN_SQL_NONE: wrong rows */
+    struct mn_calibration calibration; /* of mmlu: the four probabilities made to sum to one */
     const struct mn_spider_row *spider_rows; /* (spider_count) */
     const struct mn_mmlu_row *mmlu_rows;     /* (mmlu_count) */
     size_t spider_count, mmlu_count;
@@ -27,8 +30,9 @@ struct mn_report_comparison {
     const struct mn_report_system *base, *system;
     struct mn_change spider[MN_HARDNESSES + 1];
     struct mn_change mmlu_micro, mmlu_macro, mmlu_groups[MN_MMLU_GROUPS];
-    struct mn_change *mmlu_subjects; /* (base->mmlu.subject_count), in that order */
-    double mass_change;              /* of A–D, micro; NaN for answers by reply */
+    struct mn_change
+        *mmlu_subjects; /* (base->mmlu.subject_count), in that order; holm_p over all */
+    double mass_change; /* of A–D, micro; NaN for answers by reply */
 };
 
 /* NULL where the base has not answered the subject. */

@@ -36,6 +36,9 @@ struct mn_change {
     double change;               /* after - before */
     struct mn_interval interval; /* of change, 95 %; NaN below two clusters */
     double p;                    /* mn_mcnemar_exact */
+    double holm_p;               /* p among its family, see mn_holm; NaN: of no family */
+    double design_effect;        /* mn_design_effect; 1 below two clusters */
+    double detectable;           /* mn_detectable_change of these items; NaN: none, or macro */
     int clusters;                /* that hold items */
 };
 
@@ -50,5 +53,38 @@ enum mn_cluster_weight {
 enum { MN_BOOTSTRAP_DRAWS = 10000 };
 void mn_paired_change(const struct mn_pair *pairs, size_t count, int clusters,
                       enum mn_cluster_weight weight, uint64_t seed, struct mn_change *out);
+
+/* Holm's step-down adjustment (1979): the i-th smallest of m is multiplied by m - i + 1, and is no
+ * less than the one before it; at most 1. */
+void mn_holm(const double *p, size_t count, double *adjusted);
+
+/* How many times the variance of a change exceeds that of independent items, because items of a
+ * cluster stand or fall together: Σ_c (Σ_i in c (d_i - d))² C/(C-1) over Σ_i (d_i - d)² N/(N-1),
+ * with d_i = after - before (Kish, Survey Sampling, 1965, 8.2; variance by linearization, Liang and
+ * Zeger 1986). At least 1; 1 below two clusters or where no item varies. */
+double mn_design_effect(const struct mn_pair *pairs, size_t count, int clusters);
+
+/* The smallest change that McNemar's test, two-sided at 5 %, finds with a power of 80 %, when the
+ * share `discordance` of `items` flips one way or the other: the δ that solves
+ * n δ² = (z_α √ψ + z_β √(ψ - δ²))², n = items / design_effect (Connor, Biometrics 43 (1987), 207;
+ * the same as Chow, Shao and Wang, Sample Size Calculations in Clinical Research, 5.6). NaN where
+ * no change up to ψ would do. */
+double mn_detectable_change(double items, double discordance, double design_effect);
+
+/* Whether a model is as often right as it is sure (Naeini et al. 2015; Guo et al. 2017): answers in
+ * ten bins of equal width by confidence, (0, 0.1] … (0.9, 1]; error is the mean of |share right -
+ * mean confidence| over the bins, weighted by their answers. */
+enum { MN_CALIBRATION_BINS = 10 };
+struct mn_calibration_bin {
+    int64_t items, correct;
+    double confidence; /* mean; NaN without items */
+};
+struct mn_calibration {
+    int64_t items;
+    double confidence, error; /* NaN without items */
+    struct mn_calibration_bin bins[MN_CALIBRATION_BINS];
+};
+void mn_calibrate(const double *confidence, const int *correct, size_t count,
+                  struct mn_calibration *out);
 
 #endif

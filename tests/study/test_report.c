@@ -125,6 +125,12 @@ static void test_report_numbers_are_those_by_hand(void **state)
     assert_float_equal(mn_report_subject_change(c, "virology")->change, 0, 0);
     assert_null(mn_report_subject_change(c, "alchemy"));
     assert_float_equal(c->mass_change, exp(-1.0) - exp(-0.25), 1e-7);
+    assert_int_equal(report.systems[0].misses[MN_SQL_NONE], 4);
+    assert_int_equal(report.systems[1].misses[MN_SQL_NONE], 2);
+    /* anatomy: +0 -1, virology: +1 -1: both have p 1, and Holm's is no more. */
+    assert_float_equal(mn_report_subject_change(c, "anatomy")->holm_p, 1, 0);
+    assert_true(isnan(c->mmlu_micro.holm_p));
+    assert_int_equal(report.systems[0].calibration.items, 6);
     mn_report_close(&report);
 }
 
@@ -181,6 +187,8 @@ static void test_all_forms_carry_the_same_numbers(void **state)
     const char *csv = read_file(*state, "run/report.csv");
     assert_non_null(
         strstr(csv, "\n\"adapter \"\"x\"\"\",spider,all,\"all\",6,1,4,0.6666666666666666"));
+    assert_non_null(strstr(csv, "\n\"adapter \"\"x\"\"\",spider,miss,\"wrong rows\",2,"));
+    assert_non_null(strstr(csv, "\n\"base\",mmlu,calibration,\"0.9 to 1.0\","));
     const char *markdown = read_file(*state, "run/report.md");
     assert_non_null(strstr(
         markdown, "| adapter \"x\" | **all** | 6 | 1 | 66.7 % [30.0, 90.3] | 66.7 % | 66.7 % "
