@@ -1,0 +1,55 @@
+/* training.c: one adapter of a study, from its examples to its rows in the results. */
+#include "minuano/log.h"
+#include "run.h"
+
+static mn_status fingerprint(mn_arena *arena, const char *folder, const char **out)
+{
+    struct mn_mapping mapping;
+    char hex[65];
+    MN_TRY(mn_mapping_open(&mapping, mn_path(arena, folder, "adapter_model.safetensors")));
+    mn_sha256(mapping.data, mapping.size, hex);
+    mn_mapping_close(&mapping);
+    *out = mn_arena_strdup(arena, hex);
+    return MN_OK;
+}
+
+static mn_status train(struct run *run, const struct mn_study_training *training,
+                       const char *folder, struct mn_train_result *out)
+{
+    struct mn_examples examples = {0};
+    mn_arena *scratch = NULL;
+    mn_status st;
+    MN_GO(mn_arena_open(&scratch));
+    MN_GO(mn_spider_examples(run->train, &run->prompt, run->tokenizer,
+                             (enum mn_loss_on)training->settings.loss_on,
+                             (int)training->settings.max_length,
+                             (size_t)run->settings->spider.train_limit, scratch, &examples));
+    if (examples.truncated || examples.dropped)
+        mn_warn("%s: %lld of %zu examples were cut at %lld tokens, %lld had no loss token left",
+                training->name, (long long)examples.truncated, examples.count,
+                (long long)training->settings.max_length, (long long)examples.dropped);
+    MN_GO(mn_train(run->model, &examples, &training->settings, run->study->ranks, folder, out));
+done:
+    mn_examples_free(&examples);
+    mn_arena_close(&scratch);
+    return st;
+}
+
+mn_status study_train(struct run *run, const struct mn_study_training *training, int system)
+{
+    const char *base = mn_path(run->arena, run->settings->output, "trainings");
+    const char *folder = mn_path(run->arena, base, training->name);
+    struct mn_system trained = {.folder = mn_path(run->arena, folder, "final_adapter")};
+    mn_adapter *adapter = NULL;
+    mn_status st;
+    MN_GO(mn_make_directories(folder));
+    mn_info("%s: training", training->name);
+    MN_GO(train(run, training, folder, &trained.trained));
+    MN_GO(fingerprint(run->arena, trained.folder, &trained.fingerprint));
+    MN_GO(mn_results_set_trained(run->results, system, &trained));
+    MN_GO(mn_adapter_open(&adapter, run->model, trained.folder, false));
+    MN_GO(study_evaluate(run, system, training->name, adapter));
+done:
+    mn_adapter_close(&adapter);
+    return st;
+}
