@@ -62,11 +62,6 @@ void html_json(FILE *out, const json_t *value)
     free(text);
 }
 
-void html_lines(FILE *out, const char *const *lines)
-{
-    for (; *lines; lines++) fprintf(out, "%s\n", *lines);
-}
-
 void html_cell(const struct page *page, struct cell cell)
 {
     fprintf(page->out, "<td class=\"n\">%s</td>", localized(page->language, cell).text);

@@ -1,9 +1,9 @@
 /* html_items.c: the browser of single items.
  *
- * The items travel as compact JSON and are drawn some at a time by html_script.c; without script a
+ * The items travel as compact JSON and are drawn some at a time by page/items.js; without script a
  * list of flips remains. Everything data-borne reaches the document as text nodes, never as
  * markup. */
-#include "html_script.h"
+#include "html.h"
 
 #include <math.h>
 #include <string.h>
@@ -258,14 +258,13 @@ void html_items(const struct page *page)
     json_t *spider = spider_items(page, &left), *mmlu = mmlu_items(page, &left);
     json_t *data = json_pack("{s:o,s:o,s:o,s:o}", "systems", systems, "spider", spider, "mmlu",
                              mmlu, "say", words(page));
-    fprintf(page->out, "<section id=\"items\"><h2>%s</h2>\n", SAY(page, ITEMS));
     if (left) fprintf(page->out, "<p>%s</p>\n", SAY(page, ITEMS_CAPPED));
     write_filters(page);
     write_without_script(page);
-    fputs("</section>\n<script type=\"application/json\" id=\"data\">", page->out);
+    fputs("<script type=\"application/json\" id=\"data\">", page->out);
     html_json(page->out, data);
     fputs("</script>\n<script>\n", page->out);
-    html_lines(page->out, html_script);
+    fputs(page_script, page->out);
     fputs("</script>\n", page->out);
     json_decref(data);
 }

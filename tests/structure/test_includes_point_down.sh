@@ -11,7 +11,7 @@ room_of_header() {
     device | ops) echo device ;;
     safetensors) echo model ;;
     sql) echo spider ;;
-    results | statistics | report) echo study ;;
+    language | report | results | statistics) echo study ;;
     *) echo "$1" ;;
     esac
 }
