@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
-#include <sched.h>
 
 #include <jansson.h>
 #include <mpi.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
 
+#include "minuano/parallel.h"
 #include "model_settings.h"
 
 /* The value behind `key` in a file of "key : value" lines such as /proc/cpuinfo; NULL: none. */
@@ -41,13 +41,11 @@ static json_t *processor(mn_arena *arena)
     static const char *const features[] = {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd"};
     const char *model = proc_value(arena, "/proc/cpuinfo", "model name");
     const char *flags = proc_value(arena, "/proc/cpuinfo", "flags");
-    cpu_set_t set;
     json_t *object = json_object(), *list = json_array();
     if (!flags) flags = proc_value(arena, "/proc/cpuinfo", "Features");
     json_object_set_new(object, "model", json_string(model ? model : "unknown"));
     json_object_set_new(object, "present", json_integer(get_nprocs_conf()));
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        json_object_set_new(object, "usable", json_integer(CPU_COUNT(&set)));
+    json_object_set_new(object, "usable", json_integer(mn_processors()));
     for (size_t i = 0; i < MN_COUNT(features); i++)
         if (has_word(flags, features[i])) json_array_append_new(list, json_string(features[i]));
     json_object_set_new(object, "features", list);

@@ -1,7 +1,6 @@
 /* device.c: the reference device: host memory, threads, ops that run as they are called. */
 #include "reference.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "kernel.h"
 #include "minuano/arena.h"
+#include "minuano/parallel.h"
 
 enum { ALIGNMENT = 256, MARKS = 16, MOST_THREADS = 64 };
 
@@ -170,20 +170,10 @@ static const struct mn_device_calls calls = {
     .profile = no_profile,
 };
 
-/* Processors this process may use: fewer than the machine's under taskset, mpirun or a container.
- */
-static int processors(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (int)online : 1;
-}
-
 mn_status mn_reference_device_open(mn_device **out, int threads)
 {
     if (threads == 0) {
-        threads = processors();
+        threads = mn_processors();
         if (threads > MOST_THREADS) threads = MOST_THREADS;
     }
     mn_stream stream;

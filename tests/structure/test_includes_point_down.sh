@@ -7,7 +7,7 @@ cd "$MINUANO_SOURCE"
 
 room_of_header() {
     case $1 in
-    arena | file | interrupt | json | log | random | settings | status) echo base ;;
+    arena | file | interrupt | json | log | parallel | random | settings | status) echo base ;;
     device | ops) echo device ;;
     safetensors) echo model ;;
     sql) echo spider ;;
