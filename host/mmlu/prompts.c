@@ -1,6 +1,7 @@
 /* prompts.c: the text of a prompt in three formats, and prompts as ids with a subject's shots
  * shared. */
 #include "minuano/mmlu.h"
+#include "minuano/parallel.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -101,9 +102,9 @@ static mn_status add_shots(struct mn_text *out, const struct shape *shape,
     return MN_OK;
 }
 
-mn_status mn_mmlu_prompt_text(const struct mn_mmlu_subject *subject,
-                              const struct mn_mmlu_question *question, enum mn_mmlu_format format,
-                              int shots, struct mn_text *out)
+/* What a prompt holds before its question. */
+static mn_status add_head(struct mn_text *out, const struct mn_mmlu_subject *subject,
+                          enum mn_mmlu_format format, int shots)
 {
     const struct shape *shape = &shapes[format];
     mn_text_puts(out, shape->opening);
@@ -111,71 +112,164 @@ mn_status mn_mmlu_prompt_text(const struct mn_mmlu_subject *subject,
         for (const char *c = subject->name; *c; c++) mn_text_add(out, *c == '_' ? " " : c, 1);
         mn_text_puts(out, ".\n\n");
     }
-    MN_TRY(add_shots(out, shape, subject, format == MN_MMLU_SEED, shots));
-    add_question(out, shape, question);
-    mn_text_puts(out, shape->closing);
+    return add_shots(out, shape, subject, format == MN_MMLU_SEED, shots);
+}
+
+static void add_tail(struct mn_text *out, const struct mn_mmlu_question *question,
+                     enum mn_mmlu_format format)
+{
+    add_question(out, &shapes[format], question);
+    mn_text_puts(out, shapes[format].closing);
+}
+
+mn_status mn_mmlu_prompt_text(const struct mn_mmlu_subject *subject,
+                              const struct mn_mmlu_question *question, enum mn_mmlu_format format,
+                              int shots, struct mn_text *out)
+{
+    MN_TRY(add_head(out, subject, format, shots));
+    add_tail(out, question, format);
     return MN_OK;
 }
 
 /* --- ids ----------------------------------------------------------------------------------------
  */
 
-struct builder {
+/* Items of one subject that are tokenized together, by one thread. */
+struct chunk {
+    size_t from, to;
+    struct mn_ids ids; /* of their prompts, one behind the other */
+};
+enum { CHUNK_ITEMS = 64 };
+
+struct job {
     const struct mn_mmlu_item *items;
     enum mn_mmlu_format format;
     int shots, max_tokens;
     const mn_tokenizer *tokenizer;
-    mn_arena *arena;
     struct mn_mmlu_prompts *out;
-    struct mn_text text; /* scratch */
-    struct mn_ids ids;
+    MN_LIST(struct chunk) chunks;
 };
 
-static mn_status tokenize(struct builder *b, size_t i, int shots)
+/* What one thread has in hands: the head that it tokenized last, which most prompts of a subject
+ * have in common, and the prompt. */
+struct builder {
+    const struct job *job;
+    const struct mn_mmlu_subject *subject; /* of the head; NULL: none yet */
+    int shots;
+    struct mn_text head, text;
+    struct mn_ids head_ids, ids;
+};
+
+static mn_status need_head(struct builder *b, const struct mn_mmlu_subject *subject, int shots)
 {
-    int flags = MN_TOKENIZE_ADD_BOS | (b->format == MN_MMLU_SEED ? MN_TOKENIZE_PARSE_SPECIAL : 0);
-    mn_text_clear(&b->text);
-    b->ids.count = 0;
-    MN_TRY(
-        mn_mmlu_prompt_text(b->items[i].subject, b->items[i].question, b->format, shots, &b->text));
-    return mn_tokenize(b->tokenizer, b->text.data, b->text.length, flags, &b->ids);
+    const struct job *job = b->job;
+    if (b->subject == subject && b->shots == shots) return MN_OK;
+    b->subject = NULL;
+    b->head_ids.count = 0;
+    mn_text_clear(&b->head);
+    MN_TRY(add_head(&b->head, subject, job->format, shots));
+    if (job->format != MN_MMLU_SEED)
+        MN_TRY(mn_tokenize(job->tokenizer, b->head.data, b->head.length, MN_TOKENIZE_ADD_BOS,
+                           &b->head_ids));
+    b->subject = subject;
+    b->shots = shots;
+    return MN_OK;
 }
 
-static mn_status build_prompt(struct builder *b, size_t i)
+/* The ids of a whole prompt: the head's and the question's where the text may be cut between them,
+ * which spares tokenizing the shots again for every question. */
+static mn_status tokenize(struct builder *b, size_t i, int shots)
 {
-    size_t limit = (size_t)b->max_tokens, skip = 0;
-    int shots = b->shots;
+    const struct job *job = b->job;
+    const struct mn_mmlu_item *item = &job->items[i];
+    bool seed = job->format == MN_MMLU_SEED;
+    MN_TRY(need_head(b, item->subject, shots));
+    mn_text_clear(&b->text);
+    b->ids.count = 0;
+    add_tail(&b->text, item->question, job->format);
+    if (!seed &&
+        mn_tokenizer_may_cut(job->tokenizer, b->head.data[b->head.length - 1], b->text.data[0])) {
+        for (size_t k = 0; k < b->head_ids.count; k++) mn_ids_add(&b->ids, b->head_ids.item[k]);
+        return mn_tokenize(job->tokenizer, b->text.data, b->text.length, MN_TOKENIZE_CONTINUE,
+                           &b->ids);
+    }
+    mn_text_clear(&b->text);
+    mn_text_add(&b->text, b->head.data, b->head.length);
+    add_tail(&b->text, item->question, job->format);
+    return mn_tokenize(job->tokenizer, b->text.data, b->text.length,
+                       MN_TOKENIZE_ADD_BOS | (seed ? MN_TOKENIZE_PARSE_SPECIAL : 0), &b->ids);
+}
+
+static mn_status build_prompt(struct builder *b, struct chunk *chunk, size_t i)
+{
+    const struct job *job = b->job;
+    size_t limit = (size_t)job->max_tokens, skip = 0;
+    int shots = job->shots;
     MN_TRY(tokenize(b, i, shots));
-    if (b->format == MN_MMLU_HENDRYCKS) {
+    if (job->format == MN_MMLU_HENDRYCKS) {
         if (limit > HENDRYCKS_TOKENS) limit = HENDRYCKS_TOKENS;
         while (b->ids.count > limit && shots > 0) MN_TRY(tokenize(b, i, --shots));
     }
     if (b->ids.count > limit) skip = b->ids.count - limit;
-    size_t count = b->ids.count - skip;
-    int32_t *ids = MN_NEW(b->arena, int32_t, count);
-    memcpy(ids, b->ids.item + skip, count * sizeof *ids);
-    b->out->prompts[i] = (struct mn_prompt){.ids = ids, .count = (int)count, .prefix = -1};
-    b->out->shots[i] = shots;
-    b->out->cut[i] = skip > 0;
-    b->out->tokens += (int64_t)count;
+    for (size_t k = skip; k < b->ids.count; k++) mn_ids_add(&chunk->ids, b->ids.item[k]);
+    job->out->prompts[i] = (struct mn_prompt){.count = (int)(b->ids.count - skip), .prefix = -1};
+    job->out->shots[i] = shots;
+    job->out->cut[i] = skip > 0;
     return MN_OK;
 }
 
-/* A prompt that was shortened begins otherwise than its neighbours. */
-static bool may_share(const struct builder *b, size_t i)
+static mn_status build_chunk(void *user, size_t c)
 {
-    return b->out->shots[i] == b->shots && !b->out->cut[i];
+    const struct job *job = user;
+    struct chunk *chunk = &job->chunks.item[c];
+    struct builder b = {.job = job};
+    mn_status st = MN_OK;
+    for (size_t i = chunk->from; i < chunk->to; i++) MN_GO(build_prompt(&b, chunk, i));
+done:
+    mn_text_free(&b.head);
+    mn_text_free(&b.text);
+    mn_ids_free(&b.head_ids);
+    mn_ids_free(&b.ids);
+    return st;
+}
+
+static void cut_into_chunks(struct job *job, size_t count)
+{
+    for (size_t from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && to < from + CHUNK_ITEMS &&
+                            job->items[to].subject == job->items[from].subject;)
+            to++;
+        *MN_PUSH(&job->chunks) = (struct chunk){.from = from, .to = to};
+    }
+}
+
+/* Gives the ids of a chunk's prompts a place in the arena. */
+static void keep_chunk(struct job *job, const struct chunk *chunk, mn_arena *arena)
+{
+    int32_t *ids = MN_NEW(arena, int32_t, chunk->ids.count + 1);
+    if (chunk->ids.count) memcpy(ids, chunk->ids.item, chunk->ids.count * sizeof *ids);
+    job->out->tokens += (int64_t)chunk->ids.count;
+    for (size_t i = chunk->from; i < chunk->to; i++) {
+        job->out->prompts[i].ids = ids;
+        ids += job->out->prompts[i].count;
+    }
+}
+
+/* A prompt that was shortened begins otherwise than its neighbours. */
+static bool may_share(const struct job *job, size_t i)
+{
+    return job->out->shots[i] == job->shots && !job->out->cut[i];
 }
 
 /* Gives items[from … to), all of one subject, what their ids begin with in common as a prefix. Each
  * keeps at least one id of its own, whose logits are wanted. */
-static void share_prefix(struct builder *b, size_t from, size_t to)
+static void share_prefix(struct job *job, size_t from, size_t to)
 {
-    struct mn_prompt *prompts = b->out->prompts;
+    struct mn_prompt *prompts = job->out->prompts;
     const struct mn_prompt *first = NULL;
     int common = 0, sharing = 0;
     for (size_t i = from; i < to; i++) {
-        if (!may_share(b, i)) continue;
+        if (!may_share(job, i)) continue;
         sharing++;
         if (!first) {
             first = &prompts[i];
@@ -189,11 +283,11 @@ static void share_prefix(struct builder *b, size_t from, size_t to)
         common = same;
     }
     if (sharing < 2 || common < 1) return;
-    int prefix = (int)b->out->prefix_count++;
-    b->out->prefixes[prefix] = (struct mn_prefix){.ids = first->ids, .count = common};
-    b->out->tokens_shared += (int64_t)common * (sharing - 1);
+    int prefix = (int)job->out->prefix_count++;
+    job->out->prefixes[prefix] = (struct mn_prefix){.ids = first->ids, .count = common};
+    job->out->tokens_shared += (int64_t)common * (sharing - 1);
     for (size_t i = from; i < to; i++) {
-        if (!may_share(b, i)) continue;
+        if (!may_share(job, i)) continue;
         prompts[i].ids += common;
         prompts[i].count -= common;
         prompts[i].prefix = prefix;
@@ -205,26 +299,27 @@ mn_status mn_mmlu_prompts(const struct mn_mmlu_item *items, size_t count,
                           const mn_tokenizer *tokenizer, mn_arena *arena,
                           struct mn_mmlu_prompts *out)
 {
-    struct builder b = {.items = items,
-                        .format = format,
-                        .shots = shots,
-                        .max_tokens = max_tokens,
-                        .tokenizer = tokenizer,
-                        .arena = arena,
-                        .out = out};
-    mn_status st = MN_OK;
+    struct job job = {.items = items,
+                      .format = format,
+                      .shots = shots,
+                      .max_tokens = max_tokens,
+                      .tokenizer = tokenizer,
+                      .out = out};
+    mn_status st;
     *out = (struct mn_mmlu_prompts){.prefixes = MN_NEW(arena, struct mn_prefix, count),
                                     .prompts = MN_NEW(arena, struct mn_prompt, count),
                                     .shots = MN_NEW(arena, int, count),
                                     .cut = MN_NEW(arena, bool, count),
                                     .count = count};
-    for (size_t i = 0; i < count; i++) MN_GO(build_prompt(&b, i));
+    cut_into_chunks(&job, count);
+    MN_GO(mn_parallel(0, job.chunks.count, build_chunk, &job));
+    for (size_t c = 0; c < job.chunks.count; c++) keep_chunk(&job, &job.chunks.item[c], arena);
     for (size_t from = 0, to; from < count; from = to) {
         for (to = from + 1; to < count && items[to].subject == items[from].subject;) to++;
-        share_prefix(&b, from, to);
+        share_prefix(&job, from, to);
     }
 done:
-    mn_text_free(&b.text);
-    mn_ids_free(&b.ids);
+    for (size_t c = 0; c < job.chunks.count; c++) mn_ids_free(&job.chunks.item[c].ids);
+    free(job.chunks.item);
     return st;
 }

@@ -4,6 +4,7 @@
 #ifndef MINUANO_TEXT_SENTENCEPIECE_H
 #define MINUANO_TEXT_SENTENCEPIECE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,10 @@ typedef struct mn_pieces mn_pieces;
 MN_CHECKED mn_status mn_pieces_open(mn_pieces **out, const void *model, size_t size,
                                     const char *where);
 void mn_pieces_close(mn_pieces **pieces);
+
+/* Text is left as it is, and its pieces grow by nothing but merging two neighbours into another
+ * piece (BPE, with bytes for what no piece holds). */
+bool mn_pieces_merges_pairs(const mn_pieces *pieces);
 
 int mn_pieces_count(const mn_pieces *pieces);
 int mn_pieces_bos(const mn_pieces *pieces); /* -1: none */

@@ -19,6 +19,7 @@ struct mn_tokenizer {
     struct special *special; /* by first byte, then longest first */
     size_t special_count;
     size_t special_begin[257]; /* those whose first byte is b: special_begin[b] ... [b + 1] - 1 */
+    bool beside[256][256];     /* some piece holds byte b right behind byte a: [a][b] */
 };
 
 static int compare_special(const void *a, const void *b)
@@ -47,6 +48,20 @@ static void collect_special(mn_tokenizer *t)
     }
 }
 
+/* Where pieces may come about in other ways than by merging, every two bytes count as neighbours.
+ */
+static void collect_neighbours(mn_tokenizer *t)
+{
+    if (!mn_pieces_merges_pairs(t->pieces)) {
+        memset(t->beside, 1, sizeof t->beside);
+        return;
+    }
+    for (int id = 0; id < t->vocab; id++) {
+        const unsigned char *text = (const unsigned char *)mn_pieces_text(t->pieces, id);
+        for (size_t i = 0; text[i] && text[i + 1]; i++) t->beside[text[i]][text[i + 1]] = true;
+    }
+}
+
 mn_status mn_tokenizer_open(mn_tokenizer **out, const char *folder)
 {
     struct mn_mapping model = {0};
@@ -62,6 +77,7 @@ mn_status mn_tokenizer_open(mn_tokenizer **out, const char *folder)
     t->bos = mn_pieces_bos(t->pieces);
     t->eos = mn_pieces_eos(t->pieces);
     collect_special(t);
+    collect_neighbours(t);
     *out = t;
     t = NULL;
 done:
@@ -134,9 +150,18 @@ static const struct special *special_at(const mn_tokenizer *t, const char *text,
     return NULL;
 }
 
+static const char mark[] = "\xe2\x96\x81"; /* U+2581, how pieces spell a space */
+
+bool mn_tokenizer_may_cut(const mn_tokenizer *tokenizer, char before, char behind)
+{
+    unsigned char a = (unsigned char)(before == ' ' ? mark[2] : before);
+    unsigned char b = (unsigned char)(behind == ' ' ? mark[0] : behind);
+    bool inside = (b & 0xc0) == 0x80; /* of a character */
+    return !inside && !tokenizer->beside[a][b];
+}
+
 static bool begins_with_space(const char *text, size_t length)
 {
-    static const char mark[] = "\xe2\x96\x81"; /* U+2581, how pieces spell a space */
     return (length >= 1 && text[0] == ' ') || (length >= 3 && memcmp(text, mark, 3) == 0);
 }
 

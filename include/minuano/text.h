@@ -43,6 +43,11 @@ enum {
  * BOS: that is the one way to ask for them, and what the seed study's evaluation did. */
 MN_CHECKED mn_status mn_tokenize(const mn_tokenizer *tokenizer, const char *text, size_t length,
                                  int flags, struct mn_ids *out);
+/* Whether any text may be cut between these two bytes: the ids of what ends with `before`, followed
+ * by the ids of what begins with `behind` (MN_TOKENIZE_CONTINUE), are then those of the whole. It
+ * is so where no piece holds the two bytes side by side, for byte pair encoding merges neighbours
+ * into pieces and does nothing else. Without PARSE_SPECIAL. */
+bool mn_tokenizer_may_cut(const mn_tokenizer *tokenizer, char before, char behind);
 /* Appends text; control tokens are left out. */
 MN_CHECKED mn_status mn_detokenize(const mn_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                    struct mn_text *out);

@@ -268,6 +268,30 @@ static void test_prefix_and_rest_are_the_ids_of_the_whole_prompt(void **state)
     close_fixture(&f);
 }
 
+/* Every seventh question of all 57 subjects, shots and question tokenized apart. */
+static void test_real_prompts_have_the_ids_of_their_whole_text(void **state)
+{
+    const char *folder = test_shared("tokenizer/seed"), *mmlu = test_shared("mmlu");
+    if (!folder || !mmlu) SKIP("no real data: ../shared/data is absent");
+    static const enum mn_mmlu_format formats[] = {MN_MMLU_LM_EVAL, MN_MMLU_HENDRYCKS};
+    struct fixture f;
+    struct mn_mmlu_item *all;
+    size_t count;
+    OK(mn_tokenizer_open(&f.tokenizer, folder));
+    OK(mn_mmlu_open(&f.mmlu, mmlu, "test"));
+    OK(mn_mmlu_select(f.mmlu, MN_MMLU_ALL, (struct mn_strings){0}, 0, *state, &all, &count));
+    f.items = MN_NEW(*state, struct mn_mmlu_item, count);
+    for (size_t k = 0; k < MN_COUNT(formats); k++) {
+        struct mn_mmlu_prompts prompts;
+        f.count = 0;
+        for (size_t i = k; i < count; i += 7 * MN_COUNT(formats)) f.items[f.count++] = all[i];
+        OK(mn_mmlu_prompts(f.items, f.count, formats[k], 5, 32768, f.tokenizer, *state, &prompts));
+        for (size_t i = 0; i < f.count; i++)
+            check_ids(&f, &prompts, i, formats[k], MN_TOKENIZE_ADD_BOS);
+    }
+    close_fixture(&f);
+}
+
 static void test_too_long_prompts_are_cut_or_lose_shots(void **state)
 {
     enum { ROOM = 150 };
@@ -302,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_data_set_errors_name_file_and_line),
         cmocka_unit_test(test_selection_takes_the_first_of_named_subjects),
         cmocka_unit_test(test_prefix_and_rest_are_the_ids_of_the_whole_prompt),
+        cmocka_unit_test(test_real_prompts_have_the_ids_of_their_whole_text),
         cmocka_unit_test(test_too_long_prompts_are_cut_or_lose_shots),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);

@@ -176,6 +176,84 @@ static void test_continued_text_gets_no_space(void **state)
     mn_tokenizer_close(&t);
 }
 
+/* Cuts the text wherever that is promised to change nothing. Returns the number of cuts. */
+static int check_cuts(const mn_tokenizer *t, const char *text, size_t length)
+{
+    struct mn_ids whole = {0}, parts = {0};
+    int cuts = 0;
+    OK(mn_tokenize(t, text, length, 0, &whole));
+    for (size_t at = 1; at < length; at++) {
+        if (!mn_tokenizer_may_cut(t, text[at - 1], text[at])) continue;
+        parts.count = 0;
+        OK(mn_tokenize(t, text, at, 0, &parts));
+        OK(mn_tokenize(t, text + at, length - at, MN_TOKENIZE_CONTINUE, &parts));
+        if (parts.count != whole.count ||
+            memcmp(parts.item, whole.item, whole.count * sizeof *whole.item) != 0)
+            fail_msg("cut at byte %zu, other ids: %s", at, text);
+        cuts++;
+    }
+    mn_ids_free(&whole);
+    mn_ids_free(&parts);
+    return cuts;
+}
+
+static int check_cuts_in_file(const char *folder, const char *golden)
+{
+    struct mn_jsonl file;
+    json_t *line;
+    int cuts = 0;
+    mn_tokenizer *tokenizer = open_tokenizer(folder);
+    assert_true(mn_tokenizer_may_cut(tokenizer, '\n', 'A'));
+    assert_false(mn_tokenizer_may_cut(tokenizer, 'A', (char)0x80)); /* inside a character */
+    OK(mn_jsonl_open(&file, golden));
+    for (;; json_decref(line)) {
+        OK(mn_jsonl_next(&file, &line));
+        if (!line) break;
+        const json_t *text = json_object_get(line, "text");
+        if (text) cuts += check_cuts(tokenizer, json_string_value(text), json_string_length(text));
+    }
+    mn_jsonl_close(&file);
+    mn_tokenizer_close(&tokenizer);
+    return cuts;
+}
+
+static void test_text_cut_where_no_piece_joins_keeps_its_ids(void **state)
+{
+    (void)state;
+    const char *folder = test_shared("tokenizer/seed");
+    assert_true(check_cuts_in_file(test_fixture("tokenizer"),
+                                   test_fixture("tokenizer/golden.jsonl")) > 1000);
+    if (!folder) SKIP("no real data: ../shared/data is absent");
+    assert_true(check_cuts_in_file(folder, test_fixture("tokenizer/golden_mistral.jsonl")) > 500);
+}
+
+/* Fields appended to a model change one setting each: what then tokenizes otherwise is not cut. */
+static void test_other_kinds_of_models_are_never_cut(void **state)
+{
+    (void)state;
+    static const char *const fields[] = {
+        "\x12\x02\x18\x01",     /* trainer: unigram */
+        "\x12\x03\xc0\x01\x01", /* trainer: spaces behind words */
+        "\x1a\x02\x20\x01",     /* normalizer: takes extra spaces away */
+    };
+    static const size_t lengths[] = {4, 5, 4};
+    for (size_t i = 0; i < MN_COUNT(fields); i++) {
+        struct mn_mapping model;
+        struct mn_text changed = {0};
+        const char *folder = test_scratch("changed");
+        OK(mn_mapping_open(&model, test_fixture("tokenizer/tokenizer.model")));
+        mn_text_add(&changed, (const char *)model.data, model.size);
+        mn_text_add(&changed, fields[i], lengths[i]);
+        OK(mn_make_directories(folder));
+        OK(mn_file_write(test_scratch("changed/tokenizer.model"), changed.data, changed.length));
+        mn_tokenizer *t = open_tokenizer(folder);
+        assert_false(mn_tokenizer_may_cut(t, '\n', 'A'));
+        mn_tokenizer_close(&t);
+        mn_text_free(&changed);
+        mn_mapping_close(&model);
+    }
+}
+
 static void test_a_million_characters(void **state)
 {
     (void)state;
@@ -222,6 +300,8 @@ int main(void)
         cmocka_unit_test(test_bad_utf8_is_taken_as_replacement_characters),
         cmocka_unit_test(test_two_bos_only_when_spelled_out_and_parsed),
         cmocka_unit_test(test_continued_text_gets_no_space),
+        cmocka_unit_test(test_text_cut_where_no_piece_joins_keeps_its_ids),
+        cmocka_unit_test(test_other_kinds_of_models_are_never_cut),
         cmocka_unit_test(test_a_million_characters),
         cmocka_unit_test(test_bad_models_and_ids_are_named),
     };
