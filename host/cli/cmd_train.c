@@ -131,28 +131,30 @@ static void print_plan_json(const struct mn_train_plan *plan, const struct mn_ex
     json_decref(line);
 }
 
-/* Says that a run cannot fit before anything is loaded. */
+/* Chooses how the weights are kept. Says that a run cannot fit before anything is loaded. */
 static mn_status check_plan(const struct invocation *call, const struct train_settings *settings,
                             mn_device *device, const char *folder,
-                            const struct mn_examples *examples, const mn_ranks *ranks)
+                            const struct mn_examples *examples, const mn_ranks *ranks,
+                            struct mn_model_options *options)
 {
-    const struct mn_model_options options = {.quantization = settings->base.quantization,
-                                             .keep_packed = settings->base.keep_packed};
+    const struct mn_model_options packed = {.quantization = options->quantization,
+                                            .keep_packed = true};
     struct mn_model_config config;
     struct mn_train_plan plan;
     size_t free_bytes, all_bytes;
     MN_TRY(mn_model_config_read(&config, folder));
-    MN_TRY(
-        mn_train_plan(device, &config, &options, examples, &settings->train, ranks->size, &plan));
     MN_TRY(device->calls->memory(device, &free_bytes, &all_bytes));
+    MN_TRY(mn_train_plan(device, &config, &packed, examples, &settings->train, ranks->size, &plan));
+    mn_status st =
+        mn_model_fit(device, &config, options, total_of(&plan) - plan.by_use[MN_MEMORY_WEIGHTS]);
+    MN_TRY(mn_train_plan(device, &config, options, examples, &settings->train, ranks->size, &plan));
     if (settings->dry_run && ranks->rank == 0)
         (call->common.json ? print_plan_json : print_plan)(&plan, examples, free_bytes);
-    if (total_of(&plan) > free_bytes)
-        return mn_fail(MN_NO_MEMORY,
-                       "%s: the run needs %.2f GB, %.2f GB are free: lower train.batch, "
-                       "train.max_length or lora.rank, or quantize the base",
-                       device->name, 1e-9 * (double)total_of(&plan), 1e-9 * (double)free_bytes);
-    return MN_OK;
+    if (st == MN_NO_MEMORY)
+        return mn_fail(st,
+                       "%s: lower train.batch, train.max_length or lora.rank, or quantize the base",
+                       mn_error());
+    return st;
 }
 
 /* --- the run ---------------------------------------------------------------------------------- */
@@ -179,8 +181,8 @@ static void print_result(const struct invocation *call, const struct train_setti
 static mn_status train(struct invocation *call, mn_ranks *ranks)
 {
     struct train_settings *settings = call->settings;
-    const struct mn_model_options options = {.quantization = settings->base.quantization,
-                                             .keep_packed = settings->base.keep_packed};
+    struct mn_model_options options = {.quantization = settings->base.quantization,
+                                       .keep_packed = settings->base.keep_packed};
     struct opened_model opened = {0};
     struct mn_examples examples = {0};
     struct mn_train_result result;
@@ -191,7 +193,7 @@ static mn_status train(struct invocation *call, mn_ranks *ranks)
     MN_GO(resolve_model(call, settings->base.model, &folder));
     MN_GO(read_examples(settings, folder, &opened, call->arena, &examples));
     MN_GO(open_device(call, &opened.device));
-    MN_GO(check_plan(call, settings, opened.device, folder, &examples, ranks));
+    MN_GO(check_plan(call, settings, opened.device, folder, &examples, ranks, &options));
     if (settings->dry_run) goto done;
     MN_GO(mn_model_open(&opened.model, opened.device, folder, &options));
     MN_GO(mn_train(opened.model, &examples, &settings->train, ranks, settings->output, &result));

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "minuano/infer.h"
 #include "minuano/log.h"
 
 const char *const quantization_names[] = {"none", "nf4", "nf4-double", NULL};
@@ -36,18 +37,27 @@ static mn_status open_tokenizer(mn_arena *arena, const char *folder, struct open
     return MN_OK;
 }
 
+static mn_status open_fitting(mn_model **out, mn_device *device, const char *folder,
+                              struct mn_model_options *options)
+{
+    struct mn_model_config config;
+    MN_TRY(mn_model_config_read(&config, folder));
+    MN_TRY(mn_infer_fit(device, &config, options));
+    return mn_model_open(out, device, folder, options);
+}
+
 mn_status open_model(const struct invocation *call, const struct model_settings *settings,
                      struct opened_model *out)
 {
     struct opened_model opened = {.eos = -1};
-    const struct mn_model_options options = {.quantization = settings->quantization,
-                                             .keep_packed = settings->keep_packed};
+    struct mn_model_options options = {.quantization = settings->quantization,
+                                       .keep_packed = settings->keep_packed};
     const char *folder;
     mn_status st;
     MN_GO(resolve_model(call, settings->model, &folder));
     MN_GO(open_device(call, &opened.device));
     const double begin = mn_seconds();
-    MN_GO(mn_model_open(&opened.model, opened.device, folder, &options));
+    MN_GO(open_fitting(&opened.model, opened.device, folder, &options));
     const double seconds = mn_seconds() - begin;
     mn_info("model: %s, %.3g M parameters%s%s, loaded in %.2f s (%.1f GB/s)", folder,
             1e-6 * (double)mn_model_parameters(&opened.model->config),

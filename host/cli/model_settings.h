@@ -38,7 +38,8 @@ extern const char *const quantization_names[]; /* in the order of enum mn_quanti
      .choices = quantization_names},                                                               \
     {                                                                                              \
         "keep_packed", MN_SETTING_BOOL, offsetof(type, member.keep_packed), "false",               \
-            "keep NF4 weights packed: less memory, same values, slower"                            \
+            "keep NF4 weights packed even where they fit expanded: less memory, same values, "     \
+            "slower"                                                                               \
     }
 /* All of them: what a command takes that runs a given model. */
 #define MODEL_ROWS(type, member)                                                                   \

@@ -50,15 +50,18 @@ static mn_status open_data(struct run *run)
 static mn_status open_run(struct run *run)
 {
     const struct mn_study *study = run->study;
-    const struct mn_model_options options = {.quantization =
-                                                 (enum mn_quantization)run->settings->quantization,
-                                             .keep_packed = run->settings->keep_packed};
+    struct mn_model_options options = {.quantization =
+                                           (enum mn_quantization)run->settings->quantization,
+                                       .keep_packed = run->settings->keep_packed};
+    struct mn_model_config config;
     MN_TRY(mn_arena_open(&run->arena));
     MN_TRY(mn_study_trainings(run->arena, run->settings, study->where, &run->trainings,
                               &run->training_count));
     MN_TRY(open_data(run));
     MN_TRY(lock_output(run));
     MN_TRY(mn_tokenizer_open(&run->tokenizer, study->model_folder));
+    MN_TRY(mn_model_config_read(&config, study->model_folder));
+    MN_TRY(mn_infer_fit(study->device, &config, &options));
     MN_TRY(mn_model_open(&run->model, study->device, study->model_folder, &options));
     MN_TRY(mn_results_open(&run->results,
                            mn_path(run->arena, run->settings->output, "results.sqlite"), true));

@@ -15,7 +15,7 @@ static const struct mn_setting rows[] = {
     {"quantization", MN_SETTING_CHOICE, AT(quantization), "none", "precision of the base's linears",
      .choices = mn_study_quantizations},
     {"keep_packed", MN_SETTING_BOOL, AT(keep_packed), "false",
-     "keep NF4 weights packed: less memory, same values, slower"},
+     "keep NF4 weights packed even where they fit expanded: less memory, same values, slower"},
     {"spider.folder", MN_SETTING_PATH, AT(spider.folder), NULL,
      "Spider's folder; without it there is neither text-to-SQL nor training"},
     {"spider.split", MN_SETTING_STRING, AT(spider.split), "dev", "split that is evaluated"},

@@ -12,6 +12,10 @@
 
 #include "minuano/model.h"
 
+/* mn_model_fit for a model that will answer: beside its weights lies a context that is of use. */
+MN_CHECKED mn_status mn_infer_fit(mn_device *device, const struct mn_model_config *config,
+                                  struct mn_model_options *options);
+
 struct mn_prompt {
     const int32_t *ids;
     int count;

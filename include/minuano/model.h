@@ -42,7 +42,7 @@ enum mn_quantization { MN_QUANTIZE_NONE, MN_QUANTIZE_NF4, MN_QUANTIZE_NF4_DOUBLE
 struct mn_model_options {
     enum mn_quantization quantization;
     bool keep_packed; /* NF4 stays packed and is expanded at each use; else expanded once, with the
-                         same values */
+                         same values, where that fits (mn_model_fit) */
 };
 
 struct mn_layer {
@@ -79,6 +79,11 @@ void mn_model_close(mn_model **model);
 /* Bytes the weights take on the device, without loading them: for --dry-run. */
 size_t mn_model_bytes(const mn_device *device, const struct mn_model_config *config,
                       const struct mn_model_options *options);
+/* Asked before loading: do the weights fit into what is free, beside `beside` bytes of what else
+ * the run needs? Sets keep_packed, and says so, where NF4 weights fit packed only. MN_NO_MEMORY
+ * names what is needed and what is free. */
+MN_CHECKED mn_status mn_model_fit(mn_device *device, const struct mn_model_config *config,
+                                  struct mn_model_options *options, size_t beside);
 
 /* --- adapters --------------------------------------------------------------------------------- */
 
