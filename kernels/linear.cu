@@ -35,6 +35,41 @@ extern "C" size_t mn_cuda_linear_forward_workspace(const struct mn_linear_forwar
     return aligned(expanded_bytes(&args->weight) + 1); /* never nothing: the checks ask for one */
 }
 
+/* y = u·Bᵀ of a group's rows, whose u begins at `u`; zero in columns that no part adapts. */
+static mn_status write_group(const struct mn_linear_forward *args,
+                             const struct mn_lora_group *group, __nv_bfloat16 *u, mn_stream s)
+{
+    const __nv_bfloat16 *x = bf16(args->x) + group->first_row * args->ldx;
+    __nv_bfloat16 *y = bf16(args->y) + group->first_row * args->ldy;
+    MN_TRY(lora_project(u, x, &group->lora, group->rows, args->weight.in, args->ldx, s));
+    return lora_raise(y, u, &group->lora, group->rows, args->weight.out, args->ldy, s);
+}
+
+/* y = 0 in rows first … end-1, which have no adapter. */
+static mn_status write_zeros(const struct mn_linear_forward *args, int first, int end, mn_stream s)
+{
+    const size_t bytes = sizeof(__nv_bfloat16);
+    if (first == end) return MN_OK;
+    cudaMemset2DAsync(bf16(args->y) + first * args->ldy, args->ldy * bytes, 0,
+                      args->weight.out * bytes, end - first, s->stream);
+    return launched("linear_forward: rows without an adapter");
+}
+
+/* The adapters' share of y, row by row of the batch. */
+static mn_status write_groups(const struct mn_linear_forward *args, mn_stream s)
+{
+    __nv_bfloat16 *u = bf16(args->u);
+    int written = 0;
+    for (int g = 0; g < args->group_count; g++) {
+        const struct mn_lora_group *group = &args->groups[g];
+        MN_TRY(write_zeros(args, written, group->first_row, s));
+        MN_TRY(write_group(args, group, u, s));
+        u += (int64_t)group->rows * group->lora.rank;
+        written = group->first_row + group->rows;
+    }
+    return write_zeros(args, written, args->rows, s);
+}
+
 extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args, mn_stream s)
 {
     MN_TRY(mn_check_linear_forward(args));
@@ -53,12 +88,11 @@ extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args
                         .ldb = args->weight.in,
                         .b_by_column = true,
                         .alpha = 1.0f};
-    if (args->lora.parts > 0) {
+    if (args->lora.parts > 0 || args->group_count > 0) {
+        const struct mn_lora_group all = {0, args->rows, args->lora};
         MN_TRY(gemm_prepare(&base, s));
-        MN_TRY(lora_project(bf16(args->u), bf16(args->x), &args->lora, args->rows, args->weight.in,
-                            args->ldx, s));
-        MN_TRY(lora_raise(bf16(args->y), bf16(args->u), &args->lora, args->rows, args->weight.out,
-                          args->ldy, s));
+        MN_TRY(args->group_count ? write_groups(args, s)
+                                 : write_group(args, &all, bf16(args->u), s));
         base.beta = 1.0f;
     }
     return gemm_run(&base, s);

@@ -2,6 +2,7 @@
  * strength. The PEFT folder it comes from or goes to is in adapter_peft.c. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "internal.h"
 #include "minuano/random.h"
@@ -241,6 +242,20 @@ mn_status mn_adapter_save(const mn_adapter *adapter, const char *folder)
         st = mn_peft_write(&layout, &adapter->model->config, &adapter->config, values, folder);
     free(values);
     return st;
+}
+
+const mn_adapter *mn_adapter_at_strength(mn_arena *arena, const mn_adapter *adapter,
+                                         double strength)
+{
+    const size_t linears = (size_t)adapter->model->config.layers * MN_FUSED;
+    mn_adapter *view = MN_NEW(arena, mn_adapter, 1);
+    *view = *adapter;
+    view->arena = NULL;
+    view->master = view->gradient = NULL; /* those are one adapter's alone */
+    view->lora = MN_NEW(arena, struct mn_lora, linears);
+    memcpy(view->lora, adapter->lora, linears * sizeof *view->lora);
+    mn_adapter_set_strength(view, strength);
+    return view;
 }
 
 void mn_adapter_set_strength(mn_adapter *adapter, double strength)

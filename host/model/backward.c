@@ -155,8 +155,8 @@ mn_status mn_loss_backward(mn_context *c, mn_adapter *adapter, const struct mn_b
     mn_device *device = c->model->device;
     if (!c->limits.training || !adapter || !adapter->gradient)
         return mn_fail(MN_INVALID, "a loss's gradient needs a context and an adapter for training");
-    if (batch->prefix_start || batch->slot)
-        return mn_fail(MN_INVALID, "a loss's gradient: expected a batch without cache");
+    if (batch->prefix_start || batch->slot || batch->group_count)
+        return mn_fail(MN_INVALID, "a loss's gradient: expected a batch without cache or groups");
     if (batch->logit_rows == 0) {
         *loss_sum = 0;
         return MN_OK;

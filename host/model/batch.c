@@ -50,6 +50,26 @@ static mn_status check_adapter(const mn_context *c, const mn_adapter *adapter)
     return MN_OK;
 }
 
+/* Either one adapter for all sequences, or groups that together hold all of them. */
+static mn_status check_adapters(const mn_context *c, const mn_adapter *adapter,
+                                const struct mn_adapter_group *groups, int count, int sequences)
+{
+    int64_t sum = 0;
+    if (count == 0) return check_adapter(c, adapter);
+    if (adapter || count < 0 || count > MN_ADAPTER_GROUPS)
+        return mn_fail(MN_INVALID, "batch: expected one adapter, or 1 … %d groups, found %d%s",
+                       MN_ADAPTER_GROUPS, count, adapter ? " beside an adapter" : "");
+    for (int g = 0; g < count; g++) {
+        if (groups[g].sequences < 1)
+            return mn_fail(MN_INVALID, "batch: group %d has no sequences", g);
+        MN_TRY(check_adapter(c, groups[g].adapter));
+        sum += groups[g].sequences;
+    }
+    if (sum == sequences) return MN_OK;
+    return mn_fail(MN_INVALID, "batch: groups: expected %d sequences in all, found %lld", sequences,
+                   (long long)sum);
+}
+
 static mn_status check_range(const char *what, const int32_t *values, int count, int64_t limit)
 {
     for (int i = 0; values && i < count; i++)
@@ -118,7 +138,7 @@ static mn_status check_prefill(const mn_context *c, const mn_adapter *adapter,
                                const struct mn_batch *b)
 {
     MN_TRY(check_size(c, b->tokens, b->sequences));
-    MN_TRY(check_adapter(c, adapter));
+    MN_TRY(check_adapters(c, adapter, b->groups, b->group_count, b->sequences));
     MN_TRY(check_range("token", b->ids, b->tokens, c->model->config.vocab));
     if (!b->prefix_start != !b->prefix_length)
         return mn_fail(MN_INVALID, "batch: prefix_start and prefix_length: expected both or none");
@@ -138,6 +158,25 @@ static int longest(const int32_t *lengths, int count)
     for (int i = 0; lengths && i < count; i++)
         if (lengths[i] > most) most = lengths[i];
     return most;
+}
+
+/* Groups of sequences become groups of rows; the base's, and those at strength 0, need none, and a
+ * single group is the pass's adapter. offsets NULL: a row a sequence. */
+static void lay_out_groups(struct pass *pass, const struct mn_adapter_group *groups, int count,
+                           const int32_t *offsets)
+{
+    if (count == 1) {
+        pass->adapter = groups[0].adapter;
+        return;
+    }
+    for (int g = 0, sequence = 0; g < count; g++) {
+        const int first = sequence;
+        sequence += groups[g].sequences;
+        if (!groups[g].adapter || groups[g].adapter->strength == 0) continue;
+        const int row = offsets ? offsets[first] : first;
+        const int end = offsets ? offsets[sequence] : sequence;
+        pass->groups[pass->group_count++] = (struct pass_group){groups[g].adapter, row, end - row};
+    }
 }
 
 /* Positions go on from the prefix. Returns the longest own segment. */
@@ -163,6 +202,7 @@ mn_status mn_pass_prefill(mn_context *c, const mn_adapter *adapter, const struct
     MN_TRY(check_prefill(c, adapter, b));
     mn_upload_begin(up);
     *pass = (struct pass){.adapter = adapter, .rows = b->tokens, .logit_rows = b->logit_rows};
+    lay_out_groups(pass, b->groups, b->group_count, b->offsets);
     pass->first_row = (const int64_t *)reserve(up, 2, &first_row);
     memset(first_row, 0, sizeof(int64_t));
     if (loss) {
@@ -193,7 +233,7 @@ static mn_status check_decode(const mn_context *c, const mn_adapter *adapter,
                               const struct mn_decode_batch *b)
 {
     MN_TRY(check_size(c, b->rows, b->rows));
-    MN_TRY(check_adapter(c, adapter));
+    MN_TRY(check_adapters(c, adapter, b->groups, b->group_count, b->rows));
     MN_TRY(check_range("token", b->ids, b->rows, c->model->config.vocab));
     MN_TRY(check_extents(c, "extent", b->start, b->length, b->rows, 1));
     if (b->prefix_start)
@@ -213,6 +253,7 @@ mn_status mn_pass_decode(mn_context *c, const mn_adapter *adapter, const struct 
     mn_upload_begin(up);
     *pass = (struct pass){.adapter = adapter, .rows = b->rows, .logit_rows = b->rows};
     pass->decode = true;
+    lay_out_groups(pass, b->groups, b->group_count, NULL);
     pass->ids = mn_upload_add(up, b->ids, b->rows);
     pass->positions = reserve(up, b->rows, &positions);
     pass->slot = reserve(up, b->rows, &slot);

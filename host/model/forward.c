@@ -19,12 +19,26 @@ struct mn_attention_shape mn_attention_shape_of(const struct mn_model_config *co
 
 struct mn_lora mn_pass_lora(const struct pass *pass, int layer, enum mn_fused fused)
 {
-    if (!pass->adapter) return (struct mn_lora){0};
+    if (!pass->adapter || pass->adapter->strength == 0) return (struct mn_lora){0};
     struct mn_lora lora = pass->adapter->lora[layer * MN_FUSED + (int)fused];
     if (!pass->dropout) lora.dropout = 0;
     lora.seed = pass->dropout_seed;
     lora.first_row = pass->first_row;
     return lora;
+}
+
+int mn_pass_groups(const struct pass *pass, int layer, enum mn_fused fused,
+                   struct mn_lora_group *groups)
+{
+    int count = 0;
+    for (int g = 0; g < pass->group_count; g++) {
+        const struct pass_group *from = &pass->groups[g];
+        const struct mn_lora *lora = &from->adapter->lora[layer * MN_FUSED + (int)fused];
+        if (!lora->parts) continue;
+        groups[count] = (struct mn_lora_group){from->first_row, from->rows, *lora};
+        groups[count++].lora.dropout = 0;
+    }
+    return count;
 }
 
 /* y = linear(x), both dense. */
@@ -33,6 +47,7 @@ static mn_status linear(mn_context *c, int l, enum mn_fused fused, mn_act *y, co
     const struct mn_layer *layer = &c->model->layer[l];
     const struct mn_weight *const weights[MN_FUSED] = {&layer->qkv, &layer->o, &layer->gate_up,
                                                        &layer->down};
+    struct mn_lora_group groups[MN_ADAPTER_GROUPS];
     mn_device *device = c->model->device;
     const struct mn_linear_forward args = {
         .y = y,
@@ -40,6 +55,8 @@ static mn_status linear(mn_context *c, int l, enum mn_fused fused, mn_act *y, co
         .x = x,
         .weight = *weights[fused],
         .lora = mn_pass_lora(&c->pass, l, fused),
+        .groups = groups,
+        .group_count = mn_pass_groups(&c->pass, l, fused, groups),
         .rows = c->pass.rows,
         .ldx = weights[fused]->in,
         .ldy = weights[fused]->out,

@@ -122,7 +122,12 @@ MN_CHECKED mn_status mn_upload_send(struct upload *upload, mn_device *device);
 
 /* The pass being run: arrays on the device, sizes on the host. */
 struct pass {
-    const mn_adapter *adapter; /* or NULL */
+    const mn_adapter *adapter; /* of all rows; or NULL */
+    struct pass_group {
+        const mn_adapter *adapter;
+        int first_row, rows;
+    } groups[MN_ADAPTER_GROUPS]; /* (group_count) rows with adapters of their own */
+    int group_count;
     int rows;
     const int32_t *ids, *positions;
     const int32_t *slot;         /* NULL: keys and values are not kept */
@@ -184,6 +189,9 @@ MN_CHECKED mn_status mn_run_forward(mn_context *c);
 /* The adapter of a fused linear in this pass: without dropout unless it trains; parts 0 for none.
  */
 struct mn_lora mn_pass_lora(const struct pass *pass, int layer, enum mn_fused fused);
+/* Those of the pass's groups, where they adapt that linear. groups (MN_ADAPTER_GROUPS). */
+int mn_pass_groups(const struct pass *pass, int layer, enum mn_fused fused,
+                   struct mn_lora_group *groups);
 struct mn_attention_shape mn_attention_shape_of(const struct mn_model_config *config);
 
 /* head.c */

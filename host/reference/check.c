@@ -98,6 +98,28 @@ static mn_status check_lora(const char *op, const struct mn_lora *lora, int out)
     return lora->dropout > 0 ? given(op, "lora.first_row", lora->first_row) : MN_OK;
 }
 
+static mn_status check_groups(const char *op, const struct mn_linear_forward *args)
+{
+    int free_row = 0;
+    if (args->group_count == 0) return MN_OK;
+    if (args->lora.parts) return expected(op, "lora.parts", "0 beside groups", args->lora.parts);
+    for (int g = 0; g < args->group_count; g++) {
+        const struct mn_lora_group *group = &args->groups[g];
+        if (group->first_row < free_row || group->rows < 1 ||
+            group->rows > args->rows - group->first_row)
+            return mn_fail(
+                MN_INVALID, "%s: groups[%d]: expected rows within %d … %d, found %d … %d", op, g,
+                free_row, args->rows - 1, group->first_row, group->first_row + group->rows - 1);
+        MN_TRY(at_least(op, "groups.lora.parts", 1, group->lora.parts));
+        MN_TRY(check_lora(op, &group->lora, args->weight.out));
+        if (group->lora.dropout > 0)
+            return mn_fail(MN_INVALID, "%s: groups[%d].lora.dropout: expected 0, found %g", op, g,
+                           (double)group->lora.dropout);
+        free_row = group->first_row + group->rows;
+    }
+    return given(op, "u", args->u);
+}
+
 mn_status mn_check_linear_forward(const struct mn_linear_forward *args)
 {
     const char *op = "linear_forward";
@@ -109,6 +131,7 @@ mn_status mn_check_linear_forward(const struct mn_linear_forward *args)
     MN_TRY(at_least(op, "ldx", args->weight.in, args->ldx));
     MN_TRY(at_least(op, "ldy", args->weight.out, args->ldy));
     MN_TRY(check_lora(op, &args->lora, args->weight.out));
+    MN_TRY(check_groups(op, args));
     if (args->lora.parts == 0) return MN_OK;
     MN_TRY(given(op, "u", args->u));
     return args->lora.dropout > 0 ? given(op, "workspace", args->workspace) : MN_OK;

@@ -77,25 +77,27 @@ size_t mn_ref_linear_forward_workspace(const struct mn_linear_forward *args)
     return expanded_bytes(&args->weight) + masked;
 }
 
-/* u and y += u·Bᵀ of one part; masked is its room for mask∘x/(1-p). */
-static void add_part(const struct mn_linear_forward *args, int p, float *masked, mn_stream s)
+/* u and y += u·Bᵀ of one part of a group, whose u begins at `own`; masked is the room for
+ * mask∘x/(1-p). */
+static void add_part(const struct mn_linear_forward *args, const struct mn_lora_group *group, int p,
+                     float *own, float *masked, mn_stream s)
 {
-    const struct mn_lora *lora = &args->lora;
+    const struct mn_lora *lora = &group->lora;
     const struct mn_lora_part *part = &lora->part[p];
     int in = args->weight.in;
-    const float *x = cf32(args->x);
+    const float *x = cf32(args->x) + group->first_row * args->ldx;
     int64_t ldx = args->ldx;
     if (lora->dropout > 0) {
         struct mask mask = {masked, x, NULL, lora, part->module, in, ldx};
-        mask_rows(&mask, args->rows, s);
+        mask_rows(&mask, group->rows, s);
         x = masked;
         ldx = in;
     }
-    float *u = f32(args->u) + part->rank_begin;
+    float *u = own + part->rank_begin;
     struct mn_ref_gemm down = {.c = u,
                                .a = x,
                                .b = cf32(lora->a) + (int64_t)part->rank_begin * in,
-                               .rows = args->rows,
+                               .rows = group->rows,
                                .cols = part->rank,
                                .inner = in,
                                .ldc = lora->rank,
@@ -105,10 +107,10 @@ static void add_part(const struct mn_linear_forward *args, int p, float *masked,
                                .b_col = in,
                                .alpha = part->scale};
     mn_ref_gemm(&down, s);
-    struct mn_ref_gemm up = {.c = f32(args->y) + part->out_begin,
+    struct mn_ref_gemm up = {.c = f32(args->y) + group->first_row * args->ldy + part->out_begin,
                              .a = u,
                              .b = cf32(lora->b) + mn_lora_b_offset(lora, p),
-                             .rows = args->rows,
+                             .rows = group->rows,
                              .cols = part->out,
                              .inner = part->rank,
                              .ldc = args->ldy,
@@ -141,7 +143,13 @@ mn_status mn_ref_linear_forward(const struct mn_linear_forward *args, mn_stream 
                                .alpha = 1.0f};
     mn_ref_gemm(&base, s);
     float *masked = (float *)((char *)args->workspace + expanded_bytes(&args->weight));
-    for (int p = 0; p < args->lora.parts; p++) add_part(args, p, masked, s);
+    const struct mn_lora_group all = {0, args->rows, args->lora};
+    const struct mn_lora_group *groups = args->group_count ? args->groups : &all;
+    float *u = f32(args->u);
+    for (int g = 0; g < (args->group_count ? args->group_count : 1); g++) {
+        for (int p = 0; p < groups[g].lora.parts; p++) add_part(args, &groups[g], p, u, masked, s);
+        if (u) u += (int64_t)groups[g].rows * groups[g].lora.rank;
+    }
     return MN_OK;
 }
 

@@ -131,6 +131,10 @@ MN_CHECKED mn_status mn_adapter_open(mn_adapter **out, mn_model *model, const ch
 /* As a PEFT folder with F32 tensors, complete or not at all. */
 MN_CHECKED mn_status mn_adapter_save(const mn_adapter *adapter, const char *folder);
 void mn_adapter_set_strength(mn_adapter *adapter, double strength);
+/* The same adapter at another strength: shares its memory, lives in the arena, is not closed, and
+ * must not outlive it. At strength 0 it is the base to the last bit. */
+const mn_adapter *mn_adapter_at_strength(mn_arena *arena, const mn_adapter *adapter,
+                                         double strength);
 void mn_adapter_close(mn_adapter **adapter);
 /* Writes a 16-bit model folder with W + scale·B·A, and the tokenizer's files beside it. */
 MN_CHECKED mn_status mn_merge(const char *model_folder, const char *adapter_folder,
@@ -161,6 +165,14 @@ void mn_context_plan(const mn_device *device, const struct mn_model_config *conf
                      const struct mn_model_options *options, const struct mn_limits *limits,
                      size_t by_use[MN_MEMORY_USES]);
 
+/* The next so many sequences (or rows, in a decode step) of a batch whose sequences carry their
+ * adapters: the base's weights are streamed once for all of them. */
+enum { MN_ADAPTER_GROUPS = 64 };
+struct mn_adapter_group {
+    const mn_adapter *adapter; /* NULL: the base */
+    int sequences;
+};
+
 /* A ragged batch in host memory, borrowed for the call. */
 struct mn_batch {
     int tokens, sequences;
@@ -175,9 +187,12 @@ struct mn_batch {
     int logit_rows;
     const int32_t *logit_row; /* (logit_rows) rows of the batch whose logits are wanted, ascending;
                                  any number: only their logits are computed chunk by chunk */
+    const struct mn_adapter_group *groups; /* (group_count) at most MN_ADAPTER_GROUPS; together all
+                                              sequences. None: the call's adapter has them all */
+    int group_count;
 };
 /* Leaves the final normed hidden rows of batch->logit_row on the device, for the calls that follow.
- * adapter may be NULL. */
+ * adapter may be NULL, and is where the batch has groups. */
 MN_CHECKED mn_status mn_forward(mn_context *context, const mn_adapter *adapter,
                                 const struct mn_batch *batch);
 
@@ -187,6 +202,8 @@ struct mn_decode_batch {
     const int32_t *ids;                          /* (rows) */
     const int32_t *start, *length;               /* (rows) own extent, the new token included */
     const int32_t *prefix_start, *prefix_length; /* (rows) or NULL */
+    const struct mn_adapter_group *groups;       /* (group_count) as in mn_batch */
+    int group_count;
 };
 MN_CHECKED mn_status mn_decode(mn_context *context, const mn_adapter *adapter,
                                const struct mn_decode_batch *batch);

@@ -134,13 +134,22 @@ static inline int64_t mn_lora_b_offset(const struct mn_lora *lora, int p)
     return offset;
 }
 
+/* Rows first_row … first_row+rows-1 of a batch whose rows carry different adapters. */
+struct mn_lora_group {
+    int first_row, rows;
+    struct mn_lora lora; /* without dropout */
+};
+
 struct mn_linear_forward {
     mn_act *y; /* (rows, out), row stride ldy */
-    mn_act *u; /* (rows, rank) scale·dropout(x)·Aᵀ, kept for the backward pass; NULL only if parts
-                  == 0 */
+    mn_act *u; /* (rows, rank) scale·dropout(x)·Aᵀ, kept for the backward pass; with groups theirs
+                  one after another, each (its rows, its rank); NULL only without an adapter */
     const mn_act *x; /* (rows, in), row stride ldx */
     struct mn_weight weight;
-    struct mn_lora lora;
+    struct mn_lora lora;                /* of every row; parts 0 with groups */
+    const struct mn_lora_group *groups; /* (group_count) on the host, ascending and apart; rows
+                                           outside of them have no adapter */
+    int group_count;
     int rows;
     int64_t ldx, ldy;
     void *workspace;

@@ -370,6 +370,102 @@ static void test_strength_zero_is_the_base(void **state)
     close_room(&room);
 }
 
+/* --- sequences that carry their adapters --- */
+
+enum { MIXED = 5, MIXED_TOKENS = 4 + 7 + 1 + 6 + 9 };
+
+/* Base, the room's adapter at three strengths, and one of another rank on other modules. */
+static mn_adapter *mixed_adapters(struct room *room, mn_arena *arena,
+                                  const mn_adapter *adapters[MIXED])
+{
+    struct mn_lora_config config = {.rank = 3, .alpha = 9};
+    config.target[MN_V] = config.target[MN_UP] = true;
+    mn_adapter *other;
+    OK(mn_adapter_new(&other, room->model, &config, 8));
+    randomize(other);
+    adapters[0] = room->adapter;
+    adapters[1] = NULL;
+    adapters[2] = mn_adapter_at_strength(arena, room->adapter, 0.5);
+    adapters[3] = other;
+    adapters[4] = mn_adapter_at_strength(arena, room->adapter, 0);
+    return other;
+}
+
+/* Each sequence of a mixed batch, and a decode step behind it, comes out as if its adapter had the
+ * batch alone: to the last bit. */
+static void test_sequences_carry_their_adapters(void **state)
+{
+    static const int lengths[MIXED] = {4, 7, 1, 6, 9};
+    (void)state;
+    struct room room = open_room(&inference, 0, 0x7f);
+    const mn_adapter *adapters[MIXED], *kept = room.adapter;
+    struct mn_adapter_group groups[MIXED];
+    int32_t ids[MIXED_TOKENS], offsets[MIXED + 1] = {0}, rows[MIXED_TOKENS], slots[MIXED_TOKENS];
+    int32_t start[MIXED], length[MIXED], next[MIXED];
+    const int vocab = tiny.vocab;
+    float *mixed = malloc(sizeof(float) * MIXED_TOKENS * vocab), decoded[MIXED * 61];
+    float *alone = malloc(sizeof(float) * MIXED_TOKENS * vocab);
+    mn_arena *arena;
+    OK(mn_arena_open(&arena));
+    mn_adapter *other = mixed_adapters(&room, arena, adapters);
+    draw_ids(ids, MIXED_TOKENS, 15);
+    draw_ids(next, MIXED, 16);
+    for (int s = 0; s < MIXED; s++) {
+        groups[s] = (struct mn_adapter_group){adapters[s], 1};
+        start[s] = 12 * s, length[s] = lengths[s] + 1;
+        offsets[s + 1] = offsets[s] + lengths[s];
+        count_up(slots + offsets[s], start[s], lengths[s]);
+    }
+    const struct mn_batch batch = {.tokens = MIXED_TOKENS,
+                                   .sequences = MIXED,
+                                   .ids = ids,
+                                   .offsets = offsets,
+                                   .slot = slots,
+                                   .logit_rows = MIXED_TOKENS,
+                                   .logit_row = count_up(rows, 0, MIXED_TOKENS),
+                                   .groups = groups,
+                                   .group_count = MIXED};
+    const struct mn_decode_batch step = {.rows = MIXED,
+                                         .ids = next,
+                                         .start = start,
+                                         .length = length,
+                                         .groups = groups,
+                                         .group_count = MIXED};
+    OK(mn_forward(room.context, NULL, &batch));
+    OK(mn_logits(room.context, mixed));
+    OK(mn_decode(room.context, NULL, &step));
+    OK(mn_logits(room.context, decoded));
+    for (int s = 0; s < MIXED; s++) {
+        int32_t longer[16];
+        memcpy(longer, ids + offsets[s], (size_t)lengths[s] * sizeof *ids);
+        longer[lengths[s]] = next[s];
+        room.adapter = (mn_adapter *)adapters[s];
+        run_alone(&room, longer, lengths[s] + 1, alone);
+        assert_memory_equal(mixed + offsets[s] * vocab, alone,
+                            sizeof(float) * (size_t)(lengths[s] * vocab));
+        check_close(decoded + s * vocab, alone + lengths[s] * vocab, (size_t)vocab, 1e-5,
+                    "decoded in a mixed batch");
+    }
+    /* Strength 0 is the base, 1 the adapter itself, one half neither. */
+    float *at[4], found[4][61];
+    adapters[0] = kept, adapters[3] = mn_adapter_at_strength(arena, kept, 1);
+    for (int i = 0; i < 4; i++) {
+        static const int which[4] = {4, 1, 3, 0};
+        room.adapter = (mn_adapter *)adapters[which[i]];
+        at[i] = found[i];
+        run_alone(&room, ids, 1, at[i]);
+    }
+    assert_memory_equal(found[0], found[1], sizeof found[0]);
+    assert_memory_equal(found[2], found[3], sizeof found[2]);
+    assert_memory_not_equal(found[1], found[3], sizeof found[1]);
+    room.adapter = (mn_adapter *)kept;
+    free(mixed);
+    free(alone);
+    mn_adapter_close(&other);
+    mn_arena_close(&arena);
+    close_room(&room);
+}
+
 static void test_wrong_batches_are_refused(void **state)
 {
     (void)state;
@@ -399,6 +495,14 @@ static void test_wrong_batches_are_refused(void **state)
           "sequence 1 has 65 tokens, 64 are allowed");
     bad = good, bad.tokens = 49;
     FAILS(mn_forward(room.context, room.adapter, &bad), MN_INVALID, "expected 1 … 48");
+    struct mn_adapter_group groups[2] = {{NULL, 1}, {room.adapter, 1}};
+    bad = good, bad.groups = groups, bad.group_count = 2;
+    OK(mn_forward(room.context, NULL, &bad));
+    FAILS(mn_forward(room.context, room.adapter, &bad), MN_INVALID, "2 beside an adapter");
+    groups[0].sequences = 2;
+    FAILS(mn_forward(room.context, NULL, &bad), MN_INVALID, "expected 2 sequences in all, found 3");
+    groups[1].sequences = 0;
+    FAILS(mn_forward(room.context, NULL, &bad), MN_INVALID, "group 1 has no sequences");
     const struct mn_decode_batch outside = {
         .rows = 1, .ids = ids, .start = (const int32_t[]){127}, .length = (const int32_t[]){2}};
     FAILS(mn_decode(room.context, room.adapter, &outside), MN_INVALID, "cache of 128 rows");
@@ -431,6 +535,7 @@ int main(void)
         cmocka_unit_test(test_gradient_is_derivative_of_loss_under_dropout),
         cmocka_unit_test(test_gradients_accumulate),
         cmocka_unit_test(test_strength_zero_is_the_base),
+        cmocka_unit_test(test_sequences_carry_their_adapters),
         cmocka_unit_test(test_wrong_batches_are_refused),
         cmocka_unit_test(test_plan_equals_what_open_takes),
     };

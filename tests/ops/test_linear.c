@@ -272,6 +272,80 @@ static void test_linear_forward_row_does_not_depend_on_batch(void **state)
     }
 }
 
+/* --- rows that carry their adapters --- */
+
+/* Rows of the whole run alone, through the lora of one group or none. */
+static void forward_rows(mn_device *d, const struct mn_linear_forward *whole, int first, int rows,
+                         int64_t u_begin, const struct mn_lora *lora)
+{
+    struct mn_linear_forward args = *whole;
+    args.y = mn_act_at(d, args.y, first * args.ldy);
+    args.x = mn_act_at(d, (mn_act *)args.x, first * args.ldx);
+    args.u = mn_act_at(d, args.u, u_begin);
+    args.rows = rows;
+    args.group_count = 0;
+    if (lora) args.lora = *lora;
+    OK(d->ops->linear_forward(&args, d->stream));
+}
+
+/* Groups of other ranks, targets and scales, between rows without an adapter: each row as if its
+ * adapter were alone. Bit for bit on the reference; on CUDA the large product may then take other
+ * tiles, whose sums are rounded to bf16 once. */
+static void test_linear_forward_rows_carry_their_adapters(void **state)
+{
+    struct pair *p = *state;
+    enum { IN = 128, OUT = 264, GROUPS = 3, ROWS = 150 };
+    static const int first[GROUPS] = {3, 40, 41}, rows[GROUPS] = {20, 1, 70};
+    struct mn_lora lora[GROUPS] = {three_parts(OUT, 0),
+                                   {.parts = 1, .rank = 4, .part = {{16, 24, 0, 4, 2.0f, 5}}},
+                                   {.parts = 1, .rank = 48, .part = {{0, OUT, 0, 48, 0.25f, 5}}}};
+    struct span *a[GROUPS], *b[GROUPS];
+    struct span *x = random_acts(p, ROWS * IN, 1), *w = random_acts(p, (int64_t)OUT * IN, 0.2f);
+    struct span *mixed = poisoned_acts(p, ROWS * OUT), *alone = poisoned_acts(p, ROWS * OUT);
+    struct span *mixed_u = poisoned_acts(p, 20 * 32 + 1 * 4 + 70 * 48);
+    struct span *alone_u = poisoned_acts(p, 20 * 32 + 1 * 4 + 70 * 48);
+    for (int g = 0; g < GROUPS; g++) {
+        a[g] = random_acts(p, lora[g].rank * IN, 0.2f);
+        b[g] = random_acts(p, mn_lora_b_offset(&lora[g], lora[g].parts), 0.3f);
+    }
+    ON_BOTH(p, d)
+    {
+        struct mn_lora_group groups[GROUPS];
+        int row = 0;
+        int64_t u_begin = 0;
+        for (int g = 0; g < GROUPS; g++) {
+            groups[g] = (struct mn_lora_group){first[g], rows[g], lora[g]};
+            groups[g].lora.a = acts(d, a[g]), groups[g].lora.b = acts(d, b[g]);
+        }
+        struct mn_linear_forward args = {.y = acts(d, mixed),
+                                         .u = acts(d, mixed_u),
+                                         .x = acts(d, x),
+                                         .weight = {OUT, IN, acts(d, w), NULL, NULL},
+                                         .groups = groups,
+                                         .group_count = GROUPS,
+                                         .rows = ROWS,
+                                         .ldx = IN,
+                                         .ldy = OUT};
+        args.workspace = workspace(p, d, d->ops->linear_forward_workspace(&args));
+        OK(d->ops->linear_forward(&args, d->stream));
+        args.y = acts(d, alone), args.u = acts(d, alone_u);
+        for (int g = 0; g <= GROUPS; g++) {
+            const int next = g < GROUPS ? first[g] : ROWS;
+            if (next > row) forward_rows(d, &args, row, next - row, 0, NULL);
+            if (g == GROUPS) break;
+            forward_rows(d, &args, next, rows[g], u_begin, &groups[g].lora);
+            u_begin += (int64_t)rows[g] * lora[g].rank;
+            row = next + rows[g];
+        }
+    }
+    mn_device *reference = p->device[MN_DEVICE_REFERENCE];
+    check_values(p, mixed, read_back(p, reference, alone), 0);
+    check_values(p, mixed_u, read_back(p, reference, alone_u), 0);
+    check_pair(p, mixed, 0.02);
+    check_pair(p, alone, 0.02);
+    check_pair(p, mixed_u, 0.02);
+}
+
 /* --- NF4 --- */
 
 static void test_linear_with_nf4_equals_its_expanded_weight(void **state)
@@ -459,6 +533,21 @@ static void test_linear_refuses_what_does_not_fit(void **state)
         bad = good;
         bad.weight.dense = NULL;
         FAILS(d->ops->linear_forward(&bad, d->stream), MN_INVALID, "weight.codes");
+        struct mn_lora_group groups[2] = {{0, 1, good.lora}, {1, 1, good.lora}};
+        bad = good;
+        bad.groups = groups, bad.group_count = 2;
+        FAILS(d->ops->linear_forward(&bad, d->stream), MN_INVALID,
+              "lora.parts: expected 0 beside groups, found 3");
+        bad.lora.parts = 0;
+        OK(d->ops->linear_forward(&bad, d->stream));
+        groups[1].rows = 2;
+        FAILS(d->ops->linear_forward(&bad, d->stream), MN_INVALID,
+              "groups[1]: expected rows within 1 … 1, found 1 … 2");
+        groups[1].rows = 1, groups[1].first_row = 0;
+        FAILS(d->ops->linear_forward(&bad, d->stream), MN_INVALID, "groups[1]: expected rows");
+        groups[1].first_row = 1, groups[1].lora.dropout = 0.5f;
+        groups[1].lora.first_row = (const int64_t *)good.x;
+        FAILS(d->ops->linear_forward(&bad, d->stream), MN_INVALID, "groups[1].lora.dropout");
         bad = good;
         bad.rows = 0;
         OK(d->ops->linear_forward(&bad, d->stream));
@@ -470,6 +559,7 @@ static const struct CMUnitTest tests[] = {
     PAIR_TEST(test_linear_forward_matches_on_both_devices),
     PAIR_TEST(test_linear_forward_adapts_only_its_parts),
     PAIR_TEST(test_linear_forward_row_does_not_depend_on_batch),
+    PAIR_TEST(test_linear_forward_rows_carry_their_adapters),
     PAIR_TEST(test_linear_with_nf4_equals_its_expanded_weight),
     PAIR_TEST(test_linear_backward_is_the_numeric_gradient),
     PAIR_TEST(test_linear_backward_sums_over_many_rows),
