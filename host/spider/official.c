@@ -4,8 +4,9 @@
  * tokens that spell DISTINCT. What matters of that library here: where quotes, brackets, comments
  * and words end, and at which `;` a statement does.
  *
- * Left out: its front end also turns " value " in a prediction into " 1 ", for systems that predict
- * no values. A column may well be called that, and a right query would become a wrong one. */
+ * Left out: its front end also turns every "value" in a prediction into "1", for systems that
+ * predict no values. A column may well be called that, and a right query would become a wrong one.
+ */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -101,19 +102,29 @@ static bool spells(struct view token, const char *word)
     return token.length == strlen(word) && strncasecmp(token.at, word, token.length) == 0;
 }
 
+/* Blanks and comments on the line of a `;` still belong to the statement it ends. */
+static bool trails(struct view token)
+{
+    char first = token.at[0];
+    bool blank = token.length == 1 && strchr(" \t\f\v", first) && first;
+    return blank || first == '#' || (token.length > 1 && first == '-');
+}
+
 /* The first statement without DISTINCT. A `;` within parentheses ends nothing. */
 static void add_without_distinct(struct view text, struct mn_text *out)
 {
     int depth = 0;
+    bool ended = false;
     unsigned char before = ' ';
     while (text.length > 0) {
         struct view t = {text.at, token(text, before)};
+        if (ended && !trails(t)) return;
         if (spells(t, "("))
             depth++;
         else if (spells(t, ")") || spells(t, "END"))
             depth--;
         if (!spells(t, "DISTINCT")) mn_text_add(out, t.at, t.length);
-        if (spells(t, ";") && depth <= 0) return;
+        ended = ended || (spells(t, ";") && depth <= 0);
         before = (unsigned char)t.at[t.length - 1];
         text.at += t.length;
         text.length -= t.length;
@@ -153,11 +164,31 @@ static void add_replaced(struct view text, const char *from, const char *to, str
     }
 }
 
+/* Bytes of the white space, as Python's str.strip() knows it, that `text` begins with; or ends
+ * with, where `end`. 0: none. */
+static size_t strippable(struct view text, bool end)
+{
+    static const char *const spaces[] = {
+        " ",        "\t",     "\n",     "\v",     "\f",     "\r",     "\x1c",
+        "\x1d",     "\x1e",   "\x1f", /* ASCII */
+        "\xc2\x85", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
+        "\u2004",   "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200a",
+        "\u2028",   "\u2029", "\u202f", "\u205f", "\u3000"};
+    for (size_t i = 0; i < sizeof spaces / sizeof spaces[0]; i++) {
+        size_t length = strlen(spaces[i]);
+        if (length <= text.length &&
+            memcmp(end ? text.at + text.length - length : text.at, spaces[i], length) == 0)
+            return length;
+    }
+    return 0;
+}
+
 /* Strips white space at both ends and cuts at the first tab. */
 static struct view prediction(struct view text)
 {
-    while (text.length && isspace((unsigned char)text.at[0])) text.at++, text.length--;
-    while (text.length && isspace((unsigned char)text.at[text.length - 1])) text.length--;
+    size_t space;
+    while ((space = strippable(text, false)) > 0) text.at += space, text.length -= space;
+    while ((space = strippable(text, true)) > 0) text.length -= space;
     const char *tab = text.length ? memchr(text.at, '\t', text.length) : NULL;
     if (tab) text.length = (size_t)(tab - text.at);
     return text;

@@ -62,13 +62,19 @@ static void test_official_text_of_a_prediction(void **state)
         {"SELECT 'it''s' , distinct 'a\\'distinct'", "SELECT 'it''s' , distinct 'a\\'distinct'",
          "SELECT 'it''s' ,  'a\\'distinct'"},
         {"SELECT don't distinct", "SELECT don't distinct", "SELECT don't "},
-        {"SELECT 1; SELECT 2", "SELECT 1; SELECT 2", "SELECT 1;"},
-        {"SELECT (1; 2); x", "SELECT (1; 2); x", "SELECT (1; 2);"},
-        {"SELECT ';'; x", "SELECT ';'; x", "SELECT ';';"},
+        {"SELECT 1; SELECT 2", "SELECT 1; SELECT 2", "SELECT 1; "},
+        {"SELECT (1; 2); x", "SELECT (1; 2); x", "SELECT (1; 2); "},
+        {"SELECT ';'; x", "SELECT ';'; x", "SELECT ';'; "},
         {"a > = b < = c ! = d", "a >= b <= c != d", "a >= b <= c != d"},
         {"x = Year ( CurDate ( ) ) - y", "x = 2020- y", "x = 2020- y"},
         {"a = value and b", "a = value and b", "a = value and b"},
         {"  SELECT 1\tfrom 7", "SELECT 1", "SELECT 1"},
+        {"\u00a0\u3000SELECT 1;\u2003\x1f", "SELECT 1;", "SELECT 1;"},
+        /* comments on the line of the `;` belong to its statement */
+        {"SELECT 1; # x", "SELECT 1; # x", "SELECT 1; # x"},
+        {"SELECT 1; -- x\nSELECT 2", "SELECT 1; -- x\nSELECT 2", "SELECT 1; -- x"},
+        {"SELECT 1;\n-- x", "SELECT 1;\n-- x", "SELECT 1;"},
+        {"SELECT 1; /* x */ y", "SELECT 1; /* x */ y", "SELECT 1; "},
         {"", "", ""},
     };
     struct mn_text found = {0};
