@@ -1,8 +1,8 @@
-/* plan.c: from the config's trainings to one complete set of settings each. */
-#include "minuano/study.h"
-
+/* plan.c: from the config's trainings and sweep to one complete set of settings each. */
 #include <stdlib.h>
 #include <string.h>
+
+#include "sweep.h"
 
 static bool is_name(const char *text)
 {
@@ -50,24 +50,39 @@ static mn_status read_training(mn_arena *arena, const struct mn_study_settings *
     return MN_OK;
 }
 
+static mn_status read_list(mn_arena *arena, const struct mn_study_settings *settings,
+                           const char *where, const json_t *list, const char *key,
+                           struct mn_study_training *out, size_t *count)
+{
+    json_t *entry;
+    size_t i;
+    json_array_foreach (list, i, entry) {
+        const char *place = mn_arena_printf(arena, "%s: %s[%zu]", where, key, i);
+        struct mn_study_training *training = &out[*count];
+        MN_TRY(read_name(arena, out, *count, entry, place, &training->name));
+        MN_TRY(read_training(arena, settings, entry, where, place, training));
+        ++*count;
+    }
+    return MN_OK;
+}
+
 mn_status mn_study_trainings(mn_arena *arena, const struct mn_study_settings *settings,
                              const char *where, struct mn_study_training **trainings, size_t *count)
 {
-    json_t *list = settings->trainings, *entry;
-    size_t i;
+    const json_t *list = settings->trainings;
+    json_t *grid = NULL;
+    mn_status st;
     *trainings = NULL;
     *count = 0;
-    if (!list) return MN_OK;
-    if (!json_is_array(list))
+    if (list && !json_is_array(list))
         return mn_fail(MN_INVALID, "%s: key \"trainings\": expected an array, found %s", where,
                        mn_json_kind(list));
-    *trainings = MN_NEW(arena, struct mn_study_training, json_array_size(list));
-    json_array_foreach (list, i, entry) {
-        const char *place = mn_arena_printf(arena, "%s: trainings[%zu]", where, i);
-        struct mn_study_training *training = &(*trainings)[i];
-        MN_TRY(read_name(arena, *trainings, i, entry, place, &training->name));
-        MN_TRY(read_training(arena, settings, entry, where, place, training));
-    }
-    *count = json_array_size(list);
-    return MN_OK;
+    MN_TRY(study_sweep(arena, settings->sweep, where, &grid));
+    *trainings =
+        MN_NEW(arena, struct mn_study_training, json_array_size(list) + json_array_size(grid));
+    MN_GO(read_list(arena, settings, where, list, "trainings", *trainings, count));
+    MN_GO(read_list(arena, settings, where, grid, "sweep", *trainings, count));
+done:
+    json_decref(grid);
+    return st;
 }

@@ -57,6 +57,8 @@ static const struct mn_setting rows[] = {
      "object of lora.* and train.* keys (see minuano train) for every training"},
     {"trainings", MN_SETTING_JSON, AT(trainings), NULL,
      "array of objects: name, and lora.* and train.* keys over the defaults"},
+    {"sweep", MN_SETTING_JSON, AT(sweep), NULL,
+     "object of lora.* and train.* keys, each an array: every combination is one more training"},
 };
 
 const struct mn_settings mn_study_settings_table = {"minuano study", rows, MN_COUNT(rows)};

@@ -30,17 +30,19 @@ struct mn_study_settings {
     } mmlu;
     json_t *defaults;  /* lora.* and train.* of every training; NULL: none */
     json_t *trainings; /* [{"name": ..., "lora": {...}, "train": {...}}, ...]; NULL: none */
+    json_t *sweep;     /* {"lora": {key: [...], ...}, "train": {...}}: a grid of more; NULL: none */
 };
 extern const struct mn_settings mn_study_settings_table;
 extern const char *const mn_study_quantizations[]; /* "none", "nf4", "nf4-double", NULL */
 
-/* One entry of `trainings` over the defaults. */
+/* One entry of `trainings`, or one combination of `sweep`, over the defaults. */
 struct mn_study_training {
     const char *name;
     struct mn_train_settings settings;
     const char *json; /* all of settings, compact */
 };
-/* Names are letters, digits, '.', '_' and '-', and unique; `where` is the config's path. */
+/* Those of `trainings`, then the grid of `sweep`, named by what differs. Names are letters, digits,
+ * '.', '_' and '-', and unique; `where` is the config's path. */
 MN_CHECKED mn_status mn_study_trainings(mn_arena *arena, const struct mn_study_settings *settings,
                                         const char *where, struct mn_study_training **trainings,
                                         size_t *count);
