@@ -104,7 +104,10 @@ mn_status mn_train_plan(const mn_device *device, const struct mn_model_config *c
     struct mn_pool pool = {0};
     struct optimizer optimizer;
     mn_status st;
-    MN_GO(mn_train_lora(settings, &lora));
+    if (settings->initial)
+        MN_GO(mn_adapter_config_read(&lora, settings->initial));
+    else
+        MN_GO(mn_train_lora(settings, &lora));
     MN_GO(check_examples(examples, config));
     MN_GO(packing_open(&packing, examples, settings, ranks));
     MN_GO(measure_run(&packing, settings, &plan));

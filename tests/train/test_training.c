@@ -447,6 +447,24 @@ static void test_plan_counts_what_the_run_will_do(void **state)
     assert_int_equal(result.loss_tokens, plan.loss_tokens);
 }
 
+static void test_plan_takes_the_rank_of_the_adapter_it_starts_from(void **state)
+{
+    (void)state;
+    struct mn_train_settings settings = recipe();
+    struct mn_train_plan plan;
+    struct mn_lora_config lora;
+    mn_adapter *adapter;
+    OK(mn_adapter_config_read(&lora, settings.initial));
+    OK(mn_adapter_open(&adapter, world.model, settings.initial, true));
+    settings.rank = lora.rank + 60;
+    OK(mn_train_plan(world.device, &world.model->config, &world.model->options, &world.examples,
+                     &settings, 1, &plan));
+    assert_int_equal(plan.parameters, adapter->count);
+    assert_true(plan.by_use[MN_MEMORY_ADAPTER] >= adapter->pool.size - 3 * 256 &&
+                plan.by_use[MN_MEMORY_ADAPTER] <= adapter->pool.size);
+    mn_adapter_close(&adapter);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_training_stops_at_a_loss_that_is_no_number),
         cmocka_unit_test(test_training_refuses_what_it_cannot_train_on),
         cmocka_unit_test(test_plan_counts_what_the_run_will_do),
+        cmocka_unit_test(test_plan_takes_the_rank_of_the_adapter_it_starts_from),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }
