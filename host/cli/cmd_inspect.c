@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "minuano/audit.h"
 #include "minuano/safetensors.h"
 #include "model_settings.h"
 
@@ -92,7 +93,8 @@ static mn_status inspect_model(json_t *out, mn_arena *arena, const char *folder,
     return MN_OK;
 }
 
-static mn_status inspect_adapter(json_t *out, mn_arena *arena, const char *folder, bool list)
+static mn_status inspect_adapter(json_t *out, mn_arena *arena, const char *folder, bool list,
+                                 struct mn_audit *audit)
 {
     struct mn_lora_config config;
     json_t *targets = json_array();
@@ -106,28 +108,32 @@ static mn_status inspect_adapter(json_t *out, mn_arena *arena, const char *folde
                                   config.alpha, "dropout", config.dropout, "rslora", config.rslora,
                                   "targets", targets, "base_model", config.base_model));
     MN_GO(add_tensors(out, mn_path(arena, folder, "adapter_model.safetensors"), list));
+    MN_GO(mn_adapter_audit(arena, folder, audit));
+    json_object_set_new(out, "audit", mn_audit_json(audit));
 done:
     json_decref(targets);
     return st;
 }
 
-static mn_status inspect_checkpoint(json_t *out, mn_arena *arena, const char *folder, bool list)
+static mn_status inspect_checkpoint(json_t *out, mn_arena *arena, const char *folder, bool list,
+                                    struct mn_audit *audit)
 {
     json_t *state = NULL;
     MN_TRY(mn_json_load(&state, mn_path(arena, folder, "state.json")));
     json_object_set_new(out, "state", state);
-    MN_TRY(inspect_adapter(out, arena, mn_path(arena, folder, "adapter"), list));
+    MN_TRY(inspect_adapter(out, arena, mn_path(arena, folder, "adapter"), list, audit));
     json_object_set_new(out, "kind", json_string("checkpoint"));
     return MN_OK;
 }
 
-static mn_status inspect(json_t *out, const struct invocation *call, const char *path, bool list)
+static mn_status inspect(json_t *out, const struct invocation *call, const char *path, bool list,
+                         struct mn_audit *audit)
 {
     mn_arena *arena = call->arena;
     if (mn_is_directory(path) && mn_file_exists(mn_path(arena, path, "adapter_config.json")))
-        return inspect_adapter(out, arena, path, list);
+        return inspect_adapter(out, arena, path, list, audit);
     if (mn_is_directory(path) && mn_file_exists(mn_path(arena, path, "state.json")))
-        return inspect_checkpoint(out, arena, path, list);
+        return inspect_checkpoint(out, arena, path, list, audit);
     if (mn_file_exists(path) && !mn_is_directory(path)) {
         json_object_set_new(out, "kind", json_string("safetensors file"));
         return add_tensors(out, path, list);
@@ -170,6 +176,8 @@ static void print_members(const json_t *object, const char *indent)
     json_object_foreach ((json_t *)object, key, value) {
         if (strcmp(key, "list") == 0) {
             print_list(value);
+        } else if (strcmp(key, "audit") == 0) {
+            continue; /* printed as a table */
         } else if (json_is_object(value)) {
             printf("%s%s:\n", indent, key);
             print_members(value, "  ");
@@ -184,13 +192,15 @@ static void print_members(const json_t *object, const char *indent)
 static mn_status run(const struct invocation *call)
 {
     const struct inspect_settings *settings = call->settings;
+    struct mn_audit audit = {0};
     json_t *out = json_object();
     json_object_set_new(out, "path", json_string(call->positional[0]));
-    mn_status st = inspect(out, call, call->positional[0], settings->tensors);
+    mn_status st = inspect(out, call, call->positional[0], settings->tensors, &audit);
     if (st == MN_OK && call->common.json)
         mn_json_line(stdout, out);
     else if (st == MN_OK)
         print_members(out, "");
+    if (st == MN_OK && !call->common.json && audit.count) mn_audit_print(&audit, stdout);
     json_decref(out);
     return st;
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "minuano/audit.h"
 #include "minuano/infer.h"
 #include "minuano/log.h"
 
@@ -65,7 +66,8 @@ mn_status open_model(const struct invocation *call, const struct model_settings 
             settings->quantization ? quantization_names[settings->quantization] : "", seconds,
             1e-9 * (double)opened.model->pool.size / seconds);
     if (settings->adapter) {
-        MN_GO(mn_adapter_open(&opened.adapter, opened.model, settings->adapter, false));
+        MN_GO(mn_adapter_open_audited(&opened.adapter, opened.model, settings->adapter,
+                                      settings->allow_dead_adapter));
         mn_adapter_set_strength(opened.adapter, settings->strength);
         mn_info("adapter: %s, rank %d, strength %g", settings->adapter, opened.adapter->config.rank,
                 settings->strength);
@@ -140,6 +142,7 @@ mn_status settings_identity(const struct model_settings *settings,
 {
     MN_TRY(model_identity(settings, opened, NULL, out));
     json_t *rest = mn_settings_json(table, values);
+    json_object_del(rest, "allow_dead_adapter"); /* refuses, or changes nothing */
     for (; *free_to_change; free_to_change++) json_object_del(rest, *free_to_change);
     json_object_update_missing(*out, rest); /* the model is known by its content, not its path */
     json_decref(rest);

@@ -10,7 +10,8 @@ struct model_settings {
     const char *model;   /* a folder, or owner/name in the hub cache */
     const char *adapter; /* a PEFT folder; NULL: the base alone */
     double strength;     /* multiplies the adapter's scale */
-    int quantization;    /* enum mn_quantization */
+    bool allow_dead_adapter;
+    int quantization; /* enum mn_quantization */
     bool keep_packed;
 };
 extern const char *const quantization_names[]; /* in the order of enum mn_quantization */
@@ -25,6 +26,8 @@ extern const char *const quantization_names[]; /* in the order of enum mn_quanti
 #define ADAPTER_ROWS(type, member)                                                                 \
     {"adapter", MN_SETTING_STRING, offsetof(type, member.adapter), NULL,                           \
      "adapter folder (PEFT layout)"},                                                              \
+        {"allow_dead_adapter", MN_SETTING_BOOL, offsetof(type, member.allow_dead_adapter),         \
+         "false", "take an adapter that changes nothing, such as one whose every B is zero"},      \
     {                                                                                              \
         "strength", MN_SETTING_REAL, offsetof(type, member.strength), "1",                         \
             "the adapter's change is multiplied by this", .low = -10, .high = 10                   \

@@ -203,7 +203,8 @@ mn_status mn_adapter_open(mn_adapter **out, mn_model *model, const char *folder,
     MN_GO(mn_arena_open(&host));
     MN_GO(mn_adapter_config_read(&config, folder));
     MN_GO(mn_adapter_lay_out(&layout, arena, &model->config, &config));
-    MN_GO(mn_peft_read_values(&values, host, &layout, &model->config, &config, folder));
+    MN_GO(mn_peft_read_values(&values, host, &layout, &model->config, &config, model->fingerprint,
+                              folder));
     mn_arena *taken = arena;
     arena = NULL;
     MN_GO(open_adapter(out, model, &config, &layout, taken, values, trainable));
@@ -239,7 +240,8 @@ mn_status mn_adapter_save(const mn_adapter *adapter, const char *folder)
     float *values = mn_realloc(NULL, (size_t)adapter->count, sizeof *values);
     mn_status st = fetch_values(adapter, values);
     if (st == MN_OK)
-        st = mn_peft_write(&layout, &adapter->model->config, &adapter->config, values, folder);
+        st = mn_peft_write(&layout, &adapter->model->config, &adapter->config,
+                           adapter->model->fingerprint, values, folder);
     free(values);
     return st;
 }

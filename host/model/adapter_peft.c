@@ -132,7 +132,7 @@ done:
     return st;
 }
 
-static void tensor_name(char out[NAME_ROOM], int layer, enum mn_module module, char side)
+void mn_peft_tensor_name(char out[NAME_ROOM], int layer, enum mn_module module, char side)
 {
     snprintf(out, NAME_ROOM, "base_model.model.model.layers.%d.%s.lora_%c.weight", layer,
              mn_module_path(module), side);
@@ -156,9 +156,9 @@ static size_t list_blocks(struct block *out, const struct adapter_layout *layout
             const struct module_shape shape = mn_module_shape(model, module);
             mn_adapter_find(layout, model, l, module, &a, &b);
             out[count] = (struct block){.rows = config->rank, .columns = shape.in, .offset = a};
-            tensor_name(out[count++].name, l, module, 'A');
+            mn_peft_tensor_name(out[count++].name, l, module, 'A');
             out[count] = (struct block){.rows = shape.out, .columns = config->rank, .offset = b};
-            tensor_name(out[count++].name, l, module, 'B');
+            mn_peft_tensor_name(out[count++].name, l, module, 'B');
         }
     }
     return count;
@@ -185,9 +185,18 @@ static mn_status check_unexpected(const mn_tensors *tensors, const struct block 
     return MN_OK;
 }
 
+mn_status mn_check_base(const char *folder, const char *recorded, const char *base)
+{
+    if (!recorded || strcmp(recorded, base) == 0) return MN_OK;
+    return mn_fail(MN_INVALID,
+                   "%s: was trained on another base: expected fingerprint %.16s, found %.16s",
+                   folder, base, recorded);
+}
+
 mn_status mn_peft_read_values(float **values, mn_arena *arena, const struct adapter_layout *layout,
                               const struct mn_model_config *model,
-                              const struct mn_lora_config *config, const char *folder)
+                              const struct mn_lora_config *config, const char *base,
+                              const char *folder)
 {
     mn_status st;
     mn_tensors *tensors = NULL;
@@ -201,6 +210,7 @@ mn_status mn_peft_read_values(float **values, mn_arena *arena, const struct adap
         mn_to_floats(flat + blocks[i].offset, tensor->data, tensor->type, tensor->count);
     }
     MN_GO(mn_tensors_count(tensors) == count ? MN_OK : check_unexpected(tensors, blocks, count));
+    MN_GO(mn_check_base(folder, mn_tensors_metadata(tensors, BASE_FINGERPRINT), base));
     *values = flat;
 done:
     mn_tensors_close(&tensors);
@@ -237,7 +247,7 @@ static mn_status write_config(const struct mn_lora_config *config, const char *p
 }
 
 mn_status mn_peft_write(const struct adapter_layout *layout, const struct mn_model_config *model,
-                        const struct mn_lora_config *config, const float *values,
+                        const struct mn_lora_config *config, const char *base, const float *values,
                         const char *folder)
 {
     mn_status st;
@@ -257,7 +267,8 @@ mn_status mn_peft_write(const struct adapter_layout *layout, const struct mn_mod
     MN_GO(mn_folder_remove(temporary));
     MN_GO(mn_make_directories(temporary));
     MN_GO(write_config(config, mn_path(arena, temporary, "adapter_config.json")));
-    MN_GO(mn_tensors_write(mn_path(arena, temporary, "adapter_model.safetensors"), tensors, count));
+    MN_GO(mn_tensors_write(mn_path(arena, temporary, "adapter_model.safetensors"), tensors, count,
+                           BASE_FINGERPRINT, base));
     MN_GO(mn_folder_replace(temporary, folder));
 done:
     if (st != MN_OK) {

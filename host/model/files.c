@@ -131,7 +131,7 @@ static mn_status check_tensors(const mn_tensors *tensors, const struct mn_model_
 /* SHA-256 of lines `name dtype shape digest`, in order of name. A digest covers the tensor's bytes
  * when they are at most 64 KiB, else 16 evenly spaced pieces of 4 KiB: hashing 14.5 GB would take
  * longer than loading them. How the tensors are spread over shards does not matter. */
-static void fingerprint(mn_model *model, const mn_tensors *tensors)
+void mn_fingerprint(const mn_tensors *tensors, const struct mn_model_config *config, char out[65])
 {
     struct mn_text lines = {0};
     unsigned char *sample = mn_realloc(NULL, SAMPLES, SAMPLE_BYTES);
@@ -151,10 +151,9 @@ static void fingerprint(mn_model *model, const mn_tensors *tensors)
         for (int d = 0; d < t->dims; d++) mn_text_printf(&lines, " %lld", (long long)t->shape[d]);
         mn_text_printf(&lines, " %s\n", digest);
     }
-    mn_text_printf(&lines, "theta %.17g epsilon %.17g window %d heads %d\n",
-                   model->config.rope_theta, model->config.rms_eps, model->config.sliding_window,
-                   model->config.heads);
-    mn_sha256(lines.data, lines.length, model->fingerprint);
+    mn_text_printf(&lines, "theta %.17g epsilon %.17g window %d heads %d\n", config->rope_theta,
+                   config->rms_eps, config->sliding_window, config->heads);
+    mn_sha256(lines.data, lines.length, out);
     free(sample);
     mn_text_free(&lines);
 }
@@ -177,7 +176,7 @@ mn_status mn_model_open(mn_model **out, mn_device *device, const char *folder,
     file.tensors = tensors;
     MN_GO(open_staging(&file));
     MN_GO(mn_model_load(model, &file.source));
-    fingerprint(model, tensors);
+    mn_fingerprint(tensors, &config, model->fingerprint);
     model->folder = mn_arena_strdup(model->arena, folder);
     *out = model;
     model = NULL;

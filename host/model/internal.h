@@ -35,6 +35,10 @@ struct tensor_list {
         const char *name, *file, *type;
     } * other;
     size_t other_count;
+    struct metadatum {
+        const char *key, *value;
+    } * metadata;
+    size_t metadata_count;
 };
 MN_CHECKED mn_status mn_tensors_parse(struct tensor_list *out, mn_arena *arena,
                                       const unsigned char *data, size_t size, const char *path);
@@ -63,6 +67,8 @@ MN_CHECKED mn_status mn_model_new(mn_model **out, mn_device *device,
                                   const struct mn_model_config *config,
                                   const struct mn_model_options *options);
 MN_CHECKED mn_status mn_model_load(mn_model *model, struct weight_source *source);
+/* Of a model's content, see files.c; names the base in adapters and results. */
+void mn_fingerprint(const mn_tensors *tensors, const struct mn_model_config *config, char out[65]);
 /* Replaces absmax (count, on the host) by what 8 bits a block keep of it. */
 void mn_double_quantize(float *absmax, int64_t count);
 
@@ -83,15 +89,23 @@ void mn_adapter_find(const struct adapter_layout *layout, const struct mn_model_
                      int layer, enum mn_module module, int64_t *a, int64_t *b);
 double mn_lora_scale(const struct mn_lora_config *config);
 
-/* A PEFT folder on the host. values (layout->count) live in the arena. */
+/* A PEFT folder on the host. values (layout->count) live in the arena. `base` is the fingerprint of
+ * the model; an adapter that was trained on another is refused. It stands in the metadata of
+ * adapter_model.safetensors, where PEFT does not look: its config takes no keys but its own. */
+#define BASE_FINGERPRINT "base_model_fingerprint"
 MN_CHECKED mn_status mn_peft_read_values(float **values, mn_arena *arena,
                                          const struct adapter_layout *layout,
                                          const struct mn_model_config *model,
-                                         const struct mn_lora_config *config, const char *folder);
+                                         const struct mn_lora_config *config, const char *base,
+                                         const char *folder);
 MN_CHECKED mn_status mn_peft_write(const struct adapter_layout *layout,
                                    const struct mn_model_config *model,
-                                   const struct mn_lora_config *config, const float *values,
-                                   const char *folder);
+                                   const struct mn_lora_config *config, const char *base,
+                                   const float *values, const char *folder);
+/* "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"; side is 'A' or 'B'. */
+void mn_peft_tensor_name(char out[NAME_ROOM], int layer, enum mn_module module, char side);
+/* `recorded` may be NULL: not known. */
+MN_CHECKED mn_status mn_check_base(const char *folder, const char *recorded, const char *base);
 
 /* --- context
  * -------------------------------------------------------------------------------------- */

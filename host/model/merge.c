@@ -105,7 +105,8 @@ static mn_status write_shard(struct merge *merge, const mn_tensors *tensors, siz
     struct mn_tensor *merged = MN_NEW(merge->shard, struct mn_tensor, end - first);
     for (size_t i = first; i < end; i++)
         merged[i - first] = merge_tensor(merge, mn_tensors_at(tensors, i));
-    return mn_tensors_write(mn_path(merge->arena, merge->folder, file), merged, end - first);
+    return mn_tensors_write(mn_path(merge->arena, merge->folder, file), merged, end - first, NULL,
+                            NULL);
 }
 
 static mn_status write_index(const struct merge *merge, json_t *map, int64_t bytes)
@@ -201,15 +202,17 @@ static mn_status open_merge(struct merge *merge, mn_tensors **tensors, const cha
                             const char *adapter_folder)
 {
     float *values = NULL;
+    char base[65];
     MN_TRY(mn_arena_open(&merge->arena));
     MN_TRY(mn_arena_open(&merge->shard));
     MN_TRY(mn_model_config_read(&merge->model, model_folder));
     MN_TRY(mn_adapter_config_read(&merge->config, adapter_folder));
     MN_TRY(mn_adapter_lay_out(&merge->layout, merge->arena, &merge->model, &merge->config));
-    MN_TRY(mn_peft_read_values(&values, merge->arena, &merge->layout, &merge->model, &merge->config,
-                               adapter_folder));
-    merge->values = values;
     MN_TRY(mn_tensors_open(tensors, model_folder));
+    mn_fingerprint(*tensors, &merge->model, base);
+    MN_TRY(mn_peft_read_values(&values, merge->arena, &merge->layout, &merge->model, &merge->config,
+                               base, adapter_folder));
+    merge->values = values;
     return check_base(merge, *tensors);
 }
 

@@ -163,6 +163,20 @@ static void take_entries(struct tensor_list *out, mn_arena *arena, const struct 
     qsort(out->item, out->count, sizeof *out->item, compare_names);
 }
 
+/* Strings to strings, says the format; anything else there is nobody's. */
+static void take_metadata(struct tensor_list *out, mn_arena *arena, const json_t *object)
+{
+    const char *key;
+    json_t *value;
+    out->metadata = MN_NEW(arena, struct metadatum, json_object_size(object) + 1);
+    out->metadata_count = 0;
+    json_object_foreach ((json_t *)object, key, value) {
+        if (!json_is_string(value)) continue;
+        out->metadata[out->metadata_count++] = (struct metadatum){
+            mn_arena_strdup(arena, key), mn_arena_strdup(arena, json_string_value(value))};
+    }
+}
+
 static mn_status read_header_length(const unsigned char *data, size_t size, const char *path,
                                     size_t *length)
 {
@@ -203,6 +217,7 @@ mn_status mn_tensors_parse(struct tensor_list *out, mn_arena *arena, const unsig
     }
     MN_GO(check_layout(entries, count, data_size, path));
     take_entries(out, arena, entries, count, data + 8 + length);
+    take_metadata(out, arena, json_object_get(header, "__metadata__"));
 done:
     free(entries);
     json_decref(header);
@@ -313,6 +328,10 @@ static mn_status read_shards(mn_tensors *t, const char *folder, const json_t *ma
             return mn_fail(MN_INVALID, "%s: %s holds tensors that the index does not name", index,
                            path);
         append(&t->list, &shard);
+        if (i == 0) {
+            t->list.metadata = shard.metadata;
+            t->list.metadata_count = shard.metadata_count;
+        }
     }
     MN_TRY(check_mapped(&t->list, map, index));
     qsort(t->list.item, t->list.count, sizeof *t->list.item, compare_names);
@@ -392,6 +411,13 @@ const struct mn_tensor *mn_tensors_find(const mn_tensors *tensors, const char *n
     struct mn_tensor key = {.name = name};
     if (!tensors->list.count) return NULL;
     return bsearch(&key, tensors->list.item, tensors->list.count, sizeof key, compare_names);
+}
+
+const char *mn_tensors_metadata(const mn_tensors *tensors, const char *key)
+{
+    for (size_t i = 0; i < tensors->list.metadata_count; i++)
+        if (strcmp(tensors->list.metadata[i].key, key) == 0) return tensors->list.metadata[i].value;
+    return NULL;
 }
 
 static void print_shape(char *out, size_t room, const struct mn_tensor *tensor)

@@ -14,10 +14,12 @@ static json_t *describe(const struct mn_tensor *tensor, int64_t begin, int64_t e
                      "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
 
-static json_t *describe_all(const struct mn_tensor *tensors, size_t count)
+static json_t *describe_all(const struct mn_tensor *tensors, size_t count, const char *key,
+                            const char *value)
 {
     json_t *header = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
     int64_t offset = 0;
+    if (key) json_object_set_new(json_object_get(header, "__metadata__"), key, json_string(value));
     for (size_t i = 0; header && i < count; i++) {
         int64_t end = offset + tensors[i].count * (int64_t)mn_dtype_bytes(tensors[i].type);
         if (json_object_set_new(header, tensors[i].name, describe(&tensors[i], offset, end)) != 0) {
@@ -29,11 +31,12 @@ static json_t *describe_all(const struct mn_tensor *tensors, size_t count)
     return header;
 }
 
-mn_status mn_tensors_write(const char *path, const struct mn_tensor *tensors, size_t count)
+mn_status mn_tensors_write(const char *path, const struct mn_tensor *tensors, size_t count,
+                           const char *key, const char *value)
 {
     mn_status st = MN_OK;
     mn_writer *writer = NULL;
-    json_t *header = describe_all(tensors, count);
+    json_t *header = describe_all(tensors, count, key, value);
     char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
     if (!text) {
         st = mn_fail(MN_INVALID, "%s: a tensor's name is not UTF-8", path);

@@ -16,6 +16,8 @@ static const struct mn_setting rows[] = {
      .choices = mn_study_quantizations},
     {"keep_packed", MN_SETTING_BOOL, AT(keep_packed), "false",
      "keep NF4 weights packed even where they fit expanded: less memory, same values, slower"},
+    {"allow_dead_adapter", MN_SETTING_BOOL, AT(allow_dead_adapter), "false",
+     "evaluate an adapter that changes nothing, such as one whose every B is zero"},
     {"spider.folder", MN_SETTING_PATH, AT(spider.folder), NULL,
      "Spider's folder; without it there is neither text-to-SQL nor training"},
     {"spider.split", MN_SETTING_STRING, AT(spider.split), "dev", "split that is evaluated"},

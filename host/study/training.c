@@ -1,4 +1,5 @@
 /* training.c: one adapter of a study, from its examples to its rows in the results. */
+#include "minuano/audit.h"
 #include "minuano/log.h"
 #include "run.h"
 
@@ -47,7 +48,8 @@ mn_status study_train(struct run *run, const struct mn_study_training *training,
     MN_GO(train(run, training, folder, &trained.trained));
     MN_GO(fingerprint(run->arena, trained.folder, &trained.fingerprint));
     MN_GO(mn_results_set_trained(run->results, system, &trained));
-    MN_GO(mn_adapter_open(&adapter, run->model, trained.folder, false));
+    MN_GO(mn_adapter_open_audited(&adapter, run->model, trained.folder,
+                                  run->settings->allow_dead_adapter));
     MN_GO(study_evaluate(run, system, training->name, adapter));
 done:
     mn_adapter_close(&adapter);

@@ -162,7 +162,7 @@ static mn_status write_optimizer(const struct optimizer *optimizer, const char *
     for (size_t i = 0; i < MN_COUNT(tensors); i++) tensors[i].count = optimizer->count;
     MN_GO(device->calls->download(device, m, optimizer->m, count * sizeof *m));
     MN_GO(device->calls->download(device, v, optimizer->v, count * sizeof *v));
-    MN_GO(mn_tensors_write(path, tensors, MN_COUNT(tensors)));
+    MN_GO(mn_tensors_write(path, tensors, MN_COUNT(tensors), NULL, NULL));
 done:
     free(m);
     free(v);

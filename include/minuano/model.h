@@ -125,10 +125,11 @@ MN_CHECKED mn_status mn_adapter_new(mn_adapter **out, mn_model *model,
 /* adapter_config.json alone; what we do not do (DoRA, biases, …) is an error that names the key. */
 MN_CHECKED mn_status mn_adapter_config_read(struct mn_lora_config *out, const char *folder);
 /* From a PEFT folder; every tensor's name, shape and dtype is checked; what we do not do (DoRA,
- * ...) is an error. */
+ * ...) is an error, and so is an adapter that records another base than the model. Before anything
+ * is scored with it, see mn_adapter_open_audited in audit.h. */
 MN_CHECKED mn_status mn_adapter_open(mn_adapter **out, mn_model *model, const char *folder,
                                      bool trainable);
-/* As a PEFT folder with F32 tensors, complete or not at all. */
+/* As a PEFT folder with F32 tensors, complete or not at all; records the model as its base. */
 MN_CHECKED mn_status mn_adapter_save(const mn_adapter *adapter, const char *folder);
 void mn_adapter_set_strength(mn_adapter *adapter, double strength);
 /* The same adapter at another strength: shares its memory, lives in the arena, is not closed, and

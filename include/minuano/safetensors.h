@@ -33,12 +33,15 @@ const struct mn_tensor *mn_tensors_at(const mn_tensors *tensors, size_t i); /* i
 MN_CHECKED mn_status mn_tensors_get(const mn_tensors *tensors, const char *name, int64_t rows,
                                     int64_t columns, const struct mn_tensor **out);
 const struct mn_tensor *mn_tensors_find(const mn_tensors *tensors, const char *name); /* or NULL */
+/* The value of a key of the header's __metadata__; NULL where there is none. Of shards, the
+ * first counts. */
+const char *mn_tensors_metadata(const mn_tensors *tensors, const char *key);
 size_t mn_dtype_bytes(enum mn_dtype type);
 const char *mn_dtype_name(enum mn_dtype type);
 
-/* Writes one file atomically with metadata {"format":"pt"}; data pointers are read during the call.
- */
+/* Writes one file atomically with metadata {"format":"pt"} and, unless key is NULL, {key: value};
+ * data pointers are read during the call. */
 MN_CHECKED mn_status mn_tensors_write(const char *path, const struct mn_tensor *tensors,
-                                      size_t count);
+                                      size_t count, const char *key, const char *value);
 
 #endif

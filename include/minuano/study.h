@@ -14,7 +14,7 @@
 struct mn_study_settings {
     const char *name, *output, *model;
     int quantization; /* enum mn_quantization */
-    bool keep_packed;
+    bool keep_packed, allow_dead_adapter;
     struct {
         const char *folder, *split, *train_split, *prompt;
         int64_t limit, train_limit; /* items; 0: all */

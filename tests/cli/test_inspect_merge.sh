@@ -17,6 +17,9 @@ expect '"dtypes":{"BF16":70992}' "$MINUANO" inspect "$fixtures/tiny" --json
 expect '"tensors":20' "$MINUANO" inspect "$fixtures/sharded" --json
 expect '"kind":"adapter"' "$MINUANO" inspect "$fixtures/adapters/qv" --json
 expect '[3, 48]' "$MINUANO" inspect "$fixtures/adapters/qv" --tensors
+expect '"modules_with_zero_b":0' "$MINUANO" inspect "$fixtures/adapters/qv" --json
+expect 'Frobenius norm of s·B·A' "$MINUANO" inspect "$fixtures/adapters/qv"
+expect 'base not recorded' "$MINUANO" inspect "$fixtures/adapters/qv"
 expect '"kind":"safetensors file"' "$MINUANO" inspect "$fixtures/expected.safetensors" --json
 
 "$MINUANO" merge --model "$fixtures/tiny" --adapter "$fixtures/adapters/all" --output "$work/merged" --quiet

@@ -45,7 +45,7 @@ static void rewrite(const char *from, const char *to, bool (*change)(struct mn_t
         if (!change || change(&list[count])) count++;
     }
     if (extra) list[count++] = *extra;
-    OK(mn_tensors_write(to, list, count));
+    OK(mn_tensors_write(to, list, count, NULL, NULL));
     free(list);
     mn_tensors_close(&tensors);
 }

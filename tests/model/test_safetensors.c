@@ -111,7 +111,7 @@ static void test_written_tensors_are_read_back(void **state)
     const struct mn_tensor *tensor = NULL;
     mn_tensors *tensors = NULL;
     (void)state;
-    OK(mn_tensors_write(test_scratch("written"), out, MN_COUNT(out)));
+    OK(mn_tensors_write(test_scratch("written"), out, MN_COUNT(out), "made_by", "minuano"));
     OK(mn_tensors_open(&tensors, test_scratch("written")));
     assert_int_equal(mn_tensors_count(tensors), 3);
     assert_string_equal(mn_tensors_at(tensors, 0)->name, "a.vector");
@@ -124,6 +124,9 @@ static void test_written_tensors_are_read_back(void **state)
     FAILS(mn_tensors_get(tensors, "a.vector", 2, 1, &tensor), MN_INVALID, "found [2]");
     FAILS(mn_tensors_get(tensors, "q", 2, 3, &tensor), MN_INVALID, "tensor q is missing");
     assert_null(mn_tensors_find(tensors, "q"));
+    assert_string_equal(mn_tensors_metadata(tensors, "format"), "pt");
+    assert_string_equal(mn_tensors_metadata(tensors, "made_by"), "minuano");
+    assert_null(mn_tensors_metadata(tensors, "absent"));
     mn_tensors_close(&tensors);
 }
 
