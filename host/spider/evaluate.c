@@ -31,6 +31,8 @@ static mn_status finished(void *user, size_t i, const struct mn_generation *gene
     MN_TRY(mn_detokenize(e->tokenizer, generation->ids, (size_t)generation->count, &e->reply));
     mn_sql_extract(e->reply.data, e->reply.length, e->options->extraction, &e->sql);
     MN_TRY(mn_judge_item(e->judge, index, e->sql.data, e->sql.length, &result.verdict));
+    result.gold_rows = mn_judge_gold_rows(e->judge);
+    result.rows = mn_judge_rows(e->judge);
     result.reply = e->reply.data;
     result.reply_length = e->reply.length;
     result.sql = e->sql.data;

@@ -30,6 +30,7 @@ struct mn_judge {
     struct gold *gold;                         /* (spider->count) */
     const struct mn_spider_database *database; /* whose files are open; NULL: none */
     mn_sql **open;                             /* (database->file_count) */
+    struct mn_text gold_rows, rows;            /* of the last item, to be shown */
 };
 
 static void query_write(struct query *out, const char *sql, size_t length, enum mn_sql_role role)
@@ -133,6 +134,8 @@ void mn_judge_close(mn_judge **judge)
         free(gold->file);
         query_free(&gold->query);
     }
+    mn_text_free(&(*judge)->gold_rows);
+    mn_text_free(&(*judge)->rows);
     free((*judge)->gold);
     free(*judge);
     *judge = NULL;
@@ -145,9 +148,10 @@ static void set_error(struct mn_verdict *out, enum mn_sql_error error, const cha
 }
 
 /* Takes what one file says into the verdict: it stays a hit only where every file agrees. */
-static void judge_file(struct gold *gold, const struct query *predicted, size_t f, mn_sql *file,
+static void judge_file(mn_judge *judge, struct gold *gold, const struct query *predicted, size_t f,
                        struct mn_verdict *out)
 {
+    mn_sql *file = judge->open[f];
     struct answer answer = {0}, *truth = &gold->file[f];
     const struct mn_sql_result *right[VARIANTS], *found[VARIANTS];
     for (int v = 0; v < VARIANTS; v++) {
@@ -161,6 +165,9 @@ static void judge_file(struct gold *gold, const struct query *predicted, size_t 
     if (f == 0) {
         out->seed = mn_sql_equal_seed(right[AS_WRITTEN], found[AS_WRITTEN]);
         set_error(out, found[AS_WRITTEN]->error, found[AS_WRITTEN]->message);
+        out->no_rows = found[AS_WRITTEN]->error == MN_SQL_NONE && found[AS_WRITTEN]->rows == 0;
+        mn_sql_show(right[AS_WRITTEN], &judge->gold_rows);
+        mn_sql_show(found[AS_WRITTEN], &judge->rows);
     }
     if (right[DISTINCT_STRIPPED]->error != MN_SQL_NONE)
         set_error(out, MN_SQL_GOLD, right[DISTINCT_STRIPPED]->message);
@@ -177,6 +184,8 @@ mn_status mn_judge_item(mn_judge *judge, size_t index, const char *sql, size_t l
                        judge->spider->count);
     const struct mn_spider_item *item = &judge->spider->items[index];
     size_t files = item->database->file_count;
+    mn_text_clear(&judge->gold_rows);
+    mn_text_clear(&judge->rows);
     if (files == 0) {
         *out = (struct mn_verdict){.official = -1, .distinct = -1, .seed = -1};
         return MN_OK;
@@ -184,8 +193,18 @@ mn_status mn_judge_item(mn_judge *judge, size_t index, const char *sql, size_t l
     MN_TRY(open_files(judge, item->database));
     struct gold *gold = gold_of(judge, item);
     query_write(&predicted, sql, length, MN_SQL_ROLE_PREDICTION);
-    for (size_t f = 0; f < files; f++) judge_file(gold, &predicted, f, judge->open[f], &verdict);
+    for (size_t f = 0; f < files; f++) judge_file(judge, gold, &predicted, f, &verdict);
     query_free(&predicted);
     *out = verdict;
     return MN_OK;
+}
+
+const char *mn_judge_gold_rows(const mn_judge *judge)
+{
+    return judge->gold_rows.length ? judge->gold_rows.data : "";
+}
+
+const char *mn_judge_rows(const mn_judge *judge)
+{
+    return judge->rows.length ? judge->rows.data : "";
 }

@@ -19,7 +19,9 @@ static mn_status keep_spider(void *user, const struct mn_spider_result *result)
                                       .verdict = result->verdict,
                                       .tokens = result->tokens,
                                       .stopped = result->finish == MN_FINISH_STOP,
-                                      .logprob = result->logprob};
+                                      .logprob = result->logprob,
+                                      .gold_rows = result->gold_rows,
+                                      .rows = result->rows};
     MN_TRY(mn_results_add_spider(run->results, run->system, &row));
     return mn_interrupt_check();
 }
@@ -61,7 +63,9 @@ static mn_status keep_mmlu(void *user, size_t index, const struct mn_mmlu_result
                               .scored = run->settings->mmlu.answer == MN_MMLU_BY_LOGITS,
                               .reply = result->reply,
                               .shots = result->shots,
-                              .cut = result->cut};
+                              .cut = result->cut,
+                              .question = result->item.question->text};
+    memcpy(row.choice, result->item.question->choice, sizeof row.choice);
     memcpy(row.logprob, result->logprob, sizeof row.logprob);
     MN_TRY(mn_results_add_mmlu(run->results, run->system, &row));
     return mn_interrupt_check();

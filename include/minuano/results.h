@@ -1,7 +1,8 @@
 /* results.h: one SQLite file that holds a study: what was run, and one row an item.
  *
  * Every row is committed as its item finishes, so whatever ends the process, the finished items
- * stay. Tables: meta (key, value), system, spider_item, mmlu_item; see results.c. */
+ * stay. Tables: meta (key, value), system, spider_question, spider_item, mmlu_question, mmlu_item;
+ * see host/study/store.c. */
 #ifndef MINUANO_RESULTS_H
 #define MINUANO_RESULTS_H
 
@@ -62,6 +63,8 @@ struct mn_spider_row {
     int tokens;
     bool stopped; /* by EOS, not by the limit */
     double logprob;
+    const char *gold_rows,
+        *rows; /* what the queries returned, see mn_sql_show; NULL or "": nothing */
 };
 struct mn_mmlu_row {
     const char *subject;
@@ -72,7 +75,9 @@ struct mn_mmlu_row {
     const char *reply; /* NULL: answered by logits */
     int shots;
     bool cut;
+    const char *question, *choice[MN_MMLU_CHOICES]; /* NULL: not known */
 };
+/* Question, gold query and rows, and the choices, are kept once, from whoever answers first. */
 MN_CHECKED mn_status mn_results_add_spider(mn_results *results, int system,
                                            const struct mn_spider_row *row);
 MN_CHECKED mn_status mn_results_add_mmlu(mn_results *results, int system,

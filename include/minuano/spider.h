@@ -119,6 +119,7 @@ struct mn_verdict {
     int seed;                /* the seed study's: sets of rows */
     enum mn_sql_error error; /* of the query as written, on the first file */
     char message[160];       /* SQLite's words; "" without an error */
+    bool no_rows;            /* it ran there, and gave none */
 };
 
 /* Runs and compares. Gold results are computed once a question and kept for every later prediction
@@ -132,6 +133,10 @@ void mn_judge_close(mn_judge **judge);
  * MN_SQL_GOLD. */
 MN_CHECKED mn_status mn_judge_item(mn_judge *judge, size_t index, const char *sql, size_t length,
                                    struct mn_verdict *out);
+/* What the gold query and the last judged one returned on the first file, as written, see
+ * mn_sql_show; "" where there is nothing to show. Valid until the next call. */
+const char *mn_judge_gold_rows(const mn_judge *judge);
+const char *mn_judge_rows(const mn_judge *judge);
 
 /* Counts of verdicts: [MN_HARDNESSES] is over all. */
 struct mn_spider_count {
@@ -156,7 +161,8 @@ struct mn_spider_result {
     const char *reply, *sql; /* as generated, as extracted; valid during the call */
     size_t reply_length, sql_length;
     struct mn_verdict verdict;
-    int tokens; /* generated, EOS not counted */
+    const char *gold_rows, *rows; /* mn_judge_gold_rows, mn_judge_rows */
+    int tokens;                   /* generated, EOS not counted */
     enum mn_finish finish;
     double logprob;
 };

@@ -97,6 +97,13 @@ void mn_sql_close(mn_sql **database);
 void mn_sql_run(mn_sql *database, const char *sql, size_t length, struct mn_sql_result *out);
 void mn_sql_result_close(struct mn_sql_result *result);
 
+/* Appends the first rows as compact JSON, for people: {"rows":N,"columns":N,"first":[[...]]}, at
+ * most MN_SQL_SHOWN_ROWS of MN_SQL_SHOWN_COLUMNS. Values: null, a number, a string; and what these
+ * cannot hold: {"text":its beginning,"bytes":of the whole}, {"blob":bytes}, {"number":digits}
+ * beyond 2^53. Nothing for a result with an error. */
+enum { MN_SQL_SHOWN_ROWS = 5, MN_SQL_SHOWN_COLUMNS = 8 };
+void mn_sql_show(const struct mn_sql_result *result, struct mn_text *out);
+
 /* --- comparison ------------------------------------------------------------------------------- */
 
 /* As the official evaluator: rows in order if `ordered`, else as multisets; columns in any order;

@@ -263,6 +263,45 @@ static void test_a_good_query_is_a_hit_after_all_that(void **state)
     FAILS(mn_judge_item(zoo->judge, 6, sql, strlen(sql), &verdict), MN_INVALID, "has 6");
 }
 
+/* However much a query returns, little of it is shown, and all of it as it is. */
+static void test_shown_rows_are_few_short_and_plain(void **state)
+{
+    struct zoo *zoo = *state;
+    struct mn_verdict verdict;
+    static const char sql[] =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+        "SELECT i, 0.1, NULL, '</script>' || char(0), x'00ff', 9007199254740993, -1e999, "
+        "replace(hex(zeroblob(100)), '0', char(233)), 9 FROM n";
+    OK(mn_judge_item(zoo->judge, 3, sql, strlen(sql), &verdict));
+    assert_false(verdict.no_rows);
+    json_t *shown, *row, *cell;
+    OK(mn_json_parse(&shown, mn_judge_rows(zoo->judge), strlen(mn_judge_rows(zoo->judge)), "rows"));
+    assert_int_equal(json_integer_value(json_object_get(shown, "rows")), 5000);
+    assert_int_equal(json_integer_value(json_object_get(shown, "columns")), 9);
+    assert_int_equal(json_array_size(json_object_get(shown, "first")), MN_SQL_SHOWN_ROWS);
+    row = json_array_get(json_object_get(shown, "first"), 4);
+    assert_int_equal(json_array_size(row), MN_SQL_SHOWN_COLUMNS);
+    cell = json_pack("[i,f,n,s#,{s:i},{s:s},{s:s}]", 5, 0.1, "</script>", 10, "blob", 2, "number",
+                     "9007199254740993", "number", "-inf");
+    for (size_t i = 0; i < 7; i++)
+        assert_true(json_equal(json_array_get(row, i), json_array_get(cell, i)));
+    json_decref(cell);
+    cell = json_array_get(row, 7);
+    assert_int_equal(json_integer_value(json_object_get(cell, "bytes")), 400);
+    assert_int_equal(json_string_length(json_object_get(cell, "text")), 160); /* whole characters */
+    json_decref(shown);
+    static const char none[] = "SELECT 1 WHERE 0", wrong[] = "SELECT";
+    OK(mn_judge_item(zoo->judge, 3, none, strlen(none), &verdict));
+    assert_true(verdict.no_rows);
+    assert_string_equal(mn_judge_rows(zoo->judge), "{\"rows\":0,\"columns\":1,\"first\":[]}");
+    assert_true(strlen(mn_judge_gold_rows(zoo->judge)) > 0);
+    OK(mn_judge_item(zoo->judge, 3, wrong, strlen(wrong), &verdict));
+    assert_false(verdict.no_rows);
+    assert_string_equal(mn_judge_rows(zoo->judge), "");
+    OK(mn_judge_item(zoo->judge, 5, none, strlen(none), &verdict)); /* no database */
+    assert_string_equal(mn_judge_gold_rows(zoo->judge), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_what_is_no_query_is_a_miss),
         cmocka_unit_test(test_nul_bytes_are_a_miss),
         cmocka_unit_test(test_errors_are_classified),
+        cmocka_unit_test(test_shown_rows_are_few_short_and_plain),
         cmocka_unit_test(test_a_good_query_is_a_hit_after_all_that),
     };
     return cmocka_run_group_tests(tests, open_zoo, close_zoo);

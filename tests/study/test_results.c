@@ -3,6 +3,7 @@
 #include "support/support.h"
 
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,10 +38,13 @@ static struct mn_spider_row spider_row(int64_t index)
                                               .distinct = 0,
                                               .seed = -1,
                                               .error = MN_SQL_TIMEOUT,
-                                              .message = "interrupted"},
+                                              .message = "interrupted",
+                                              .no_rows = true},
                                   .tokens = 9,
                                   .stopped = true,
-                                  .logprob = -0.1};
+                                  .logprob = -0.1,
+                                  .gold_rows = "{\"rows\":1}",
+                                  .rows = "{\"rows\":2}"};
 }
 
 static void test_results_give_back_what_they_were_given(void **state)
@@ -56,7 +60,9 @@ static void test_results_give_back_what_they_were_given(void **state)
                                  .scored = true,
                                  .logprob = {-0.1f, -1.5f, -20.25f, -3e-7f},
                                  .shots = 5,
-                                 .cut = true};
+                                 .cut = true,
+                                 .question = "Which?",
+                                 .choice = {"1", "2", "3", ""}};
     struct mn_mmlu_row reply = {.subject = "anatomy", .index = 1, .predicted = 3, .reply = "D."};
     struct mn_mmlu_row *answers;
     size_t count;
@@ -84,6 +90,8 @@ static void test_results_give_back_what_they_were_given(void **state)
     assert_memory_equal(rows[1].reply, row.reply, 10);
     assert_memory_equal(&rows[1].verdict, &row.verdict, sizeof row.verdict);
     assert_int_equal(rows[1].hardness, MN_HARD);
+    assert_string_equal(rows[1].gold_rows, row.gold_rows);
+    assert_string_equal(rows[1].rows, row.rows);
     assert_true(rows[1].logprob == row.logprob && rows[1].stopped && rows[1].tokens == 9);
     OK(mn_results_mmlu(results, 0, *state, &answers, &count));
     assert_int_equal(count, 2);
@@ -94,7 +102,52 @@ static void test_results_give_back_what_they_were_given(void **state)
     assert_memory_equal(answers[1].logprob, answer.logprob, sizeof answer.logprob);
     assert_true(answers[1].scored && answers[1].cut && answers[1].shots == 5);
     assert_null(answers[1].reply);
+    assert_string_equal(answers[1].question, "Which?");
+    for (int i = 0; i < MN_MMLU_CHOICES; i++)
+        assert_string_equal(answers[1].choice[i], answer.choice[i]);
+    assert_null(answers[0].question);
     mn_results_close(&results);
+}
+
+/* What a question says is kept once, however many systems answer it. */
+static void test_questions_are_kept_once(void **state)
+{
+    const char *path = test_scratch("once.sqlite");
+    struct mn_spider_row row = spider_row(0), *rows;
+    struct mn_system adapter = base;
+    char question[20000];
+    mn_results *results;
+    size_t count;
+    int id;
+    memset(question, 'q', sizeof question);
+    question[sizeof question - 1] = '\0';
+    row.question = question;
+    OK(mn_results_open(&results, path, true));
+    for (int i = 0; i < 8; i++) {
+        adapter.name = mn_arena_printf(*state, "system %d", i);
+        OK(mn_results_add_system(results, &adapter, &id));
+        OK(mn_results_add_spider(results, id, &row));
+    }
+    OK(mn_results_spider(results, 7, *state, &rows, &count));
+    assert_int_equal(count, 1);
+    assert_string_equal(rows[0].question, question);
+    mn_results_close(&results);
+    assert_true(mn_file_size(path) < 4 * (int64_t)sizeof question);
+}
+
+static void test_results_of_another_version_are_refused(void **state)
+{
+    const char *path = test_scratch("old.sqlite");
+    mn_results *results;
+    sqlite3 *db;
+    (void)state;
+    OK(mn_results_open(&results, path, true));
+    mn_results_close(&results);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    FAILS(mn_results_open(&results, path, false), MN_UNSUPPORTED,
+          "expected results of version 2, found 1: finish or report this study with");
 }
 
 static void test_results_refuse_what_contradicts_them(void **state)
@@ -175,6 +228,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results_give_back_what_they_were_given),
+        cmocka_unit_test(test_questions_are_kept_once),
+        cmocka_unit_test(test_results_of_another_version_are_refused),
         cmocka_unit_test(test_results_refuse_what_contradicts_them),
         cmocka_unit_test(test_results_survive_a_kill),
     };
