@@ -23,10 +23,25 @@ mn_status mn_ids_check(const mn_model *model, const int32_t *ids, int count, con
     return MN_OK;
 }
 
-mn_status mn_prompt_check(const mn_model *model, const struct mn_prefix *prefixes,
-                          size_t prefix_count, const struct mn_prompt *prompt, size_t index,
-                          int more)
+mn_status mn_adapters_choose(struct mn_adapters *out, const mn_adapter *const *one,
+                             const struct mn_adapters *list)
 {
+    *out = list->count ? *list : (struct mn_adapters){one, 1};
+    if (list->count < 0 || list->count > MN_ADAPTER_GROUPS)
+        return mn_fail(MN_INVALID, "adapters: expected at most %d in one pass, found %d",
+                       (int)MN_ADAPTER_GROUPS, list->count);
+    if (list->count && *one)
+        return mn_fail(MN_INVALID, "adapters: expected one for all prompts or a list, found both");
+    return MN_OK;
+}
+
+mn_status mn_prompt_check(const mn_model *model, const struct mn_prefix *prefixes,
+                          size_t prefix_count, int adapter_count, const struct mn_prompt *prompt,
+                          size_t index, int more)
+{
+    if (prompt->adapter < 0 || prompt->adapter >= adapter_count)
+        return mn_fail(MN_INVALID, "prompt %zu: expected one of %d adapters, found %d", index,
+                       adapter_count, prompt->adapter);
     if (prompt->prefix < -1 || (prompt->prefix >= 0 && (size_t)prompt->prefix >= prefix_count))
         return mn_fail(MN_INVALID, "prompt %zu: expected one of %zu prefixes or -1, found %d",
                        index, prefix_count, prompt->prefix);
@@ -42,9 +57,28 @@ mn_status mn_prompt_check(const mn_model *model, const struct mn_prefix *prefixe
     return MN_OK;
 }
 
+struct mn_prompt *mn_prompts_whole(mn_arena *arena, const struct mn_prefix *prefixes,
+                                   const struct mn_prompt *prompts, size_t count)
+{
+    struct mn_prompt *whole = MN_NEW(arena, struct mn_prompt, count);
+    for (size_t i = 0; i < count; i++) {
+        whole[i] = prompts[i];
+        if (prompts[i].prefix < 0) continue;
+        const struct mn_prefix *prefix = &prefixes[prompts[i].prefix];
+        int32_t *ids = MN_NEW(arena, int32_t, prefix->count + prompts[i].count);
+        memcpy(ids, prefix->ids, (size_t)prefix->count * sizeof *ids);
+        memcpy(ids + prefix->count, prompts[i].ids, (size_t)prompts[i].count * sizeof *ids);
+        whole[i].ids = ids;
+        whole[i].count += prefix->count;
+        whole[i].prefix = -1;
+    }
+    return whole;
+}
+
 static int compare_order(const void *a, const void *b)
 {
     const struct mn_order *x = a, *y = b;
+    if (x->adapter != y->adapter) return x->adapter < y->adapter ? -1 : 1;
     if (x->prefix != y->prefix) return x->prefix < y->prefix ? -1 : 1;
     if (x->tokens != y->tokens) return x->tokens > y->tokens ? -1 : 1;
     return x->index < y->index ? -1 : x->index > y->index;
@@ -85,15 +119,17 @@ static mn_status memory_allowed(mn_device *device, size_t asked, size_t *out)
     return MN_OK;
 }
 
-static int largest_lora_rank(const mn_model *model, const mn_adapter *adapter)
+static int largest_lora_rank(const mn_model *model, const struct mn_adapters *adapters)
 {
     int largest = 0;
-    for (int i = 0; adapter && i < model->config.layers * MN_FUSED; i++)
-        if (adapter->lora[i].rank > largest) largest = adapter->lora[i].rank;
+    for (int a = 0; a < adapters->count; a++)
+        for (int i = 0; adapters->item[a] && i < model->config.layers * MN_FUSED; i++)
+            if (adapters->item[a]->lora[i].rank > largest)
+                largest = adapters->item[a]->lora[i].rank;
     return largest;
 }
 
-mn_status mn_limits_choose(const mn_model *model, const mn_adapter *adapter,
+mn_status mn_limits_choose(const mn_model *model, const struct mn_adapters *adapters,
                            const struct mn_needs *needs, struct mn_limits *out)
 {
     enum { STEP = 4096 };
@@ -106,7 +142,7 @@ mn_status mn_limits_choose(const mn_model *model, const mn_adapter *adapter,
                                .logit_rows = needs->logit_rows,
                                .cache_rows = needs->cache_least,
                                .decode_length = (int)needs->cache_least,
-                               .lora_rank = largest_lora_rank(model, adapter)};
+                               .lora_rank = largest_lora_rank(model, adapters)};
     MN_TRY(memory_allowed(model->device, needs->memory, &allowed));
     while (bytes_of(model, &limits) > allowed) {
         int fewer = limits.tokens / 2 > needs->longest ? limits.tokens / 2 : needs->longest;
@@ -134,58 +170,83 @@ mn_status mn_limits_choose(const mn_model *model, const mn_adapter *adapter,
 
 /* --- shared prefixes in the cache ------------------------------------------------------------- */
 
-void mn_shared_open(struct mn_shared *out, mn_arena *arena, mn_context *context,
-                    const mn_adapter *adapter, const struct mn_prefix *prefixes, size_t count,
-                    struct mn_extents *cache)
+static size_t pair_of(const struct mn_shared *shared, const struct mn_prompt *prompt)
 {
-    *out = (struct mn_shared){.context = context,
-                              .adapter = adapter,
-                              .prefixes = prefixes,
-                              .count = count,
-                              .start = MN_NEW(arena, int32_t, count),
-                              .users = MN_NEW(arena, size_t, count),
-                              .cache = cache};
-    for (size_t p = 0; p < count; p++) out->start[p] = -1;
+    return (size_t)prompt->adapter * shared->count + (size_t)prompt->prefix;
 }
 
-static mn_status compute_prefix(const struct mn_shared *shared, int p, int32_t start)
+void mn_shared_open(struct mn_shared *shared, mn_arena *arena, mn_context *context,
+                    struct mn_extents *cache)
+{
+    const size_t pairs = (size_t)shared->adapters.count * shared->count;
+    shared->context = context;
+    shared->cache = cache;
+    shared->start = MN_NEW(arena, int32_t, pairs);
+    shared->users = MN_NEW(arena, size_t, pairs);
+    for (size_t i = 0; i < pairs; i++) shared->start[i] = -1;
+}
+
+void mn_shared_user(struct mn_shared *shared, const struct mn_prompt *prompt)
+{
+    if (prompt->prefix >= 0) shared->users[pair_of(shared, prompt)]++;
+}
+
+int mn_shared_length(const struct mn_shared *shared, const struct mn_prompt *prompt)
+{
+    return prompt->prefix < 0 ? 0 : shared->prefixes[prompt->prefix].count;
+}
+
+int32_t mn_shared_start(const struct mn_shared *shared, const struct mn_prompt *prompt)
+{
+    return mn_shared_length(shared, prompt) ? shared->start[pair_of(shared, prompt)] : 0;
+}
+
+static mn_status compute_prefix(const struct mn_shared *shared, const mn_adapter *adapter,
+                                const struct mn_prefix *prefix, int32_t start)
 {
     struct mn_builder builder = {0};
-    mn_builder_sequence(&builder, 0, 0);
-    mn_builder_tokens(&builder, shared->prefixes[p].ids, shared->prefixes[p].count, start);
+    mn_builder_sequence(&builder, adapter, 0, 0);
+    mn_builder_tokens(&builder, prefix->ids, prefix->count, start);
     struct mn_batch batch = mn_builder_batch(&builder);
-    mn_status st = mn_forward(shared->context, shared->adapter, &batch);
+    mn_status st = mn_forward(shared->context, NULL, &batch);
     mn_builder_free(&builder);
     return st;
 }
 
-mn_status mn_shared_need(struct mn_shared *shared, int p, bool *there)
+mn_status mn_shared_need(struct mn_shared *shared, const struct mn_prompt *prompt, bool *there)
 {
-    *there = p < 0 || shared->prefixes[p].count == 0 || shared->start[p] >= 0;
+    const int length = mn_shared_length(shared, prompt);
+    *there = length == 0 || mn_shared_start(shared, prompt) >= 0;
     if (*there) return MN_OK;
-    int32_t start = mn_extents_take(shared->cache, shared->prefixes[p].count);
+    int32_t start = mn_extents_take(shared->cache, length);
     if (start < 0) return MN_OK;
-    MN_TRY(compute_prefix(shared, p, start));
-    shared->start[p] = start;
+    MN_TRY(compute_prefix(shared, shared->adapters.item[prompt->adapter],
+                          &shared->prefixes[prompt->prefix], start));
+    shared->computed += length;
+    shared->start[pair_of(shared, prompt)] = start;
     *there = true;
     return MN_OK;
 }
 
-static void give_back(struct mn_shared *shared, size_t p)
+static void give_back(struct mn_shared *shared, size_t pair)
 {
-    if (shared->start[p] < 0) return;
-    mn_extents_give(shared->cache, shared->start[p], shared->prefixes[p].count);
-    shared->start[p] = -1;
+    if (shared->start[pair] < 0) return;
+    mn_extents_give(shared->cache, shared->start[pair],
+                    shared->prefixes[pair % shared->count].count);
+    shared->start[pair] = -1;
 }
 
-void mn_shared_done(struct mn_shared *shared, int p)
+void mn_shared_done(struct mn_shared *shared, const struct mn_prompt *prompt)
 {
-    if (p >= 0 && --shared->users[p] == 0) give_back(shared, (size_t)p);
+    if (prompt->prefix < 0) return;
+    const size_t pair = pair_of(shared, prompt);
+    if (--shared->users[pair] == 0) give_back(shared, pair);
 }
 
 void mn_shared_evict(struct mn_shared *shared)
 {
-    for (size_t p = 0; p < shared->count; p++) give_back(shared, p);
+    for (size_t i = 0; i < (size_t)shared->adapters.count * shared->count; i++)
+        give_back(shared, i);
 }
 
 /* --- a ragged batch that grows ---------------------------------------------------------------- */
@@ -195,6 +256,7 @@ void mn_builder_clear(struct mn_builder *b)
     b->ids.count = b->offsets.count = b->prefix_start.count = b->prefix_length.count = 0;
     b->slot.count = b->logit_row.count = 0;
     b->prefixed = false;
+    b->group_count = 0;
 }
 
 void mn_builder_free(struct mn_builder *b)
@@ -208,8 +270,17 @@ void mn_builder_free(struct mn_builder *b)
     *b = (struct mn_builder){0};
 }
 
-void mn_builder_sequence(struct mn_builder *b, int32_t start, int32_t length)
+void mn_group_add(struct mn_adapter_group *groups, int *count, const mn_adapter *adapter)
 {
+    if (*count == 0 || groups[*count - 1].adapter != adapter)
+        groups[(*count)++] = (struct mn_adapter_group){adapter, 0};
+    groups[*count - 1].sequences++;
+}
+
+void mn_builder_sequence(struct mn_builder *b, const mn_adapter *adapter, int32_t start,
+                         int32_t length)
+{
+    mn_group_add(b->groups, &b->group_count, adapter);
     *MN_PUSH(&b->offsets) = (int32_t)b->ids.count;
     *MN_PUSH(&b->prefix_start) = length > 0 ? start : 0;
     *MN_PUSH(&b->prefix_length) = length;
@@ -242,5 +313,7 @@ struct mn_batch mn_builder_batch(struct mn_builder *b)
                              .prefix_length = b->prefixed ? b->prefix_length.item : NULL,
                              .slot = b->slot.count ? b->slot.item : NULL,
                              .logit_rows = (int)b->logit_row.count,
-                             .logit_row = b->logit_row.item};
+                             .logit_row = b->logit_row.item,
+                             .groups = b->groups,
+                             .group_count = b->group_count};
 }

@@ -21,7 +21,7 @@ struct sequence {
 
 struct scorer {
     mn_model *model;
-    const mn_adapter *adapter;
+    const mn_adapter *adapter; /* the call's; used through shared.adapters */
     const struct mn_score_options *options;
     struct sequence *sequences; /* (count) */
     size_t count;
@@ -74,19 +74,20 @@ static struct mn_needs needs_of(const struct scorer *s)
 static mn_status prepare(struct scorer *s)
 {
     struct mn_needs needs = needs_of(s);
-    MN_TRY(mn_limits_choose(s->model, s->adapter, &needs, &s->limits));
+    MN_TRY(mn_limits_choose(s->model, &s->shared.adapters, &needs, &s->limits));
     MN_TRY(mn_context_open(&s->context, s->model, &s->limits));
     mn_debug("score: %d tokens a forward, %lld cache rows for prefixes", s->limits.tokens,
              (long long)s->limits.cache_rows);
     mn_extents_reset(&s->cache, s->limits.cache_rows);
-    mn_shared_open(&s->shared, s->arena, s->context, s->adapter, s->shared.prefixes,
-                   s->shared.count, &s->cache);
+    mn_shared_open(&s->shared, s->arena, s->context, &s->cache);
     s->order = MN_NEW(s->arena, struct mn_order, s->count);
     for (size_t i = 0; i < s->count; i++) {
-        int p = s->sequences[i].prompt->prefix;
-        s->order[i] =
-            (struct mn_order){.prefix = p, .tokens = tokens_of(&s->sequences[i]), .index = i};
-        if (p >= 0) s->shared.users[p]++;
+        const struct mn_prompt *prompt = s->sequences[i].prompt;
+        s->order[i] = (struct mn_order){.adapter = prompt->adapter,
+                                        .prefix = prompt->prefix,
+                                        .tokens = tokens_of(&s->sequences[i]),
+                                        .index = i};
+        mn_shared_user(&s->shared, prompt);
     }
     mn_order_sort(s->order, s->count);
     return MN_OK;
@@ -120,7 +121,7 @@ static mn_status take_logprobs(struct scorer *s, int first, int width)
 
 static mn_status finish(struct scorer *s, size_t item)
 {
-    mn_shared_done(&s->shared, s->sequences[item].prompt->prefix);
+    mn_shared_done(&s->shared, s->sequences[item].prompt);
     s->finished++;
     if (s->options && s->options->finished) MN_TRY(s->options->finished(s->options->user, item));
     return MN_OK;
@@ -132,7 +133,7 @@ static mn_status flush(struct scorer *s)
     if (s->pending.count == 0) return MN_OK;
     MN_TRY(mn_interrupt_check());
     struct mn_batch batch = mn_builder_batch(&s->builder);
-    MN_TRY(mn_forward(s->context, s->adapter, &batch));
+    MN_TRY(mn_forward(s->context, NULL, &batch));
     for (int first = 0; first < s->k; first += MN_TARGETS)
         MN_TRY(take_logprobs(s, first, s->k - first < MN_TARGETS ? s->k - first : MN_TARGETS));
     s->tokens += batch.tokens;
@@ -148,30 +149,31 @@ static mn_status flush(struct scorer *s)
 }
 
 /* The cache may be full of prefixes that pending sequences use: those are run first. */
-static mn_status need_prefix(struct scorer *s, int p)
+static mn_status need_prefix(struct scorer *s, const struct mn_prompt *prompt)
 {
     bool there;
-    MN_TRY(mn_shared_need(&s->shared, p, &there));
+    MN_TRY(mn_shared_need(&s->shared, prompt, &there));
     if (there) return MN_OK;
     MN_TRY(flush(s));
     mn_shared_evict(&s->shared);
-    MN_TRY(mn_shared_need(&s->shared, p, &there));
+    MN_TRY(mn_shared_need(&s->shared, prompt, &there));
     return there ? MN_OK
                  : mn_fail(MN_NO_MEMORY, "prefix %d: %d tokens do not fit the cache of %lld rows",
-                           p, s->shared.prefixes[p].count, (long long)s->limits.cache_rows);
+                           prompt->prefix, mn_shared_length(&s->shared, prompt),
+                           (long long)s->limits.cache_rows);
 }
 
 static mn_status gather(struct scorer *s, size_t item)
 {
     const struct sequence *q = &s->sequences[item];
-    int p = q->prompt->prefix;
     if (q->rows == 0) return finish(s, item);
     if ((int)s->pending.count == s->limits.sequences ||
         (int64_t)s->builder.ids.count + tokens_of(q) > s->limits.tokens)
         MN_TRY(flush(s));
-    MN_TRY(need_prefix(s, p));
-    int prefix = p < 0 ? 0 : s->shared.prefixes[p].count;
-    mn_builder_sequence(&s->builder, prefix ? s->shared.start[p] : 0, prefix);
+    MN_TRY(need_prefix(s, q->prompt));
+    mn_builder_sequence(&s->builder, s->shared.adapters.item[q->prompt->adapter],
+                        mn_shared_start(&s->shared, q->prompt),
+                        mn_shared_length(&s->shared, q->prompt));
     mn_builder_tokens(&s->builder, q->prompt->ids, q->prompt->count, -1);
     mn_builder_tokens(&s->builder, q->tail, q->tail_count, -1);
     mn_builder_logits(&s->builder, q->rows);
@@ -179,18 +181,43 @@ static mn_status gather(struct scorer *s, size_t item)
     return MN_OK;
 }
 
+/* Every prompt with its prefix spelled out. */
+static void take_apart(struct scorer *s)
+{
+    struct mn_prompt *prompts = MN_NEW(s->arena, struct mn_prompt, s->count);
+    for (size_t i = 0; i < s->count; i++) prompts[i] = *s->sequences[i].prompt;
+    prompts = mn_prompts_whole(s->arena, s->shared.prefixes, prompts, s->count);
+    for (size_t i = 0; i < s->count; i++) s->sequences[i].prompt = &prompts[i];
+    s->shared.count = 0;
+}
+
+static struct mn_token_counts count_tokens(const struct scorer *s)
+{
+    struct mn_token_counts counts = {.computed = s->tokens + s->shared.computed};
+    int64_t all = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const struct sequence *q = &s->sequences[i];
+        if (q->rows) all += tokens_of(q) + mn_shared_length(&s->shared, q->prompt);
+    }
+    counts.shared = all - counts.computed;
+    return counts;
+}
+
 /* s->sequences are filled and checked. */
 static mn_status run(struct scorer *s)
 {
     const char *title = s->options ? s->options->title : NULL;
     mn_status st = MN_OK;
+    if (s->options && s->options->counts) *s->options->counts = (struct mn_token_counts){0};
     if (s->count == 0) return MN_OK;
+    if (s->options && s->options->apart) take_apart(s);
     MN_GO(prepare(s));
     if (title) mn_progress_start(&s->progress, title, "items", (int64_t)s->count, 0);
     for (size_t i = 0; i < s->count; i++) MN_GO(gather(s, s->order[i].index));
     MN_GO(flush(s));
     if (title) mn_progress_step(&s->progress, (int64_t)s->finished);
     if (title) mn_progress_end(&s->progress);
+    if (s->options && s->options->counts) *s->options->counts = count_tokens(s);
 done:
     mn_context_close(&s->context);
     mn_builder_free(&s->builder);
@@ -201,8 +228,12 @@ done:
     return st;
 }
 
-static mn_status check_prefixes(const struct scorer *s)
+/* The adapters, and the ids of the prefixes. */
+static mn_status check_shared(struct scorer *s)
 {
+    const struct mn_adapters none = {0};
+    MN_TRY(mn_adapters_choose(&s->shared.adapters, &s->adapter,
+                              s->options ? &s->options->adapters : &none));
     for (size_t p = 0; p < s->shared.count; p++)
         MN_TRY(mn_ids_check(s->model, s->shared.prefixes[p].ids, s->shared.prefixes[p].count,
                             "prefix", p));
@@ -221,12 +252,13 @@ mn_status mn_score(mn_model *model, const mn_adapter *adapter, const struct mn_p
                        .shared = {.prefixes = prefixes, .count = prefix_count}};
     mn_status st;
     MN_GO(mn_arena_open(&s.arena));
-    MN_GO(check_prefixes(&s));
+    MN_GO(check_shared(&s));
     s.sequences = MN_NEW(s.arena, struct sequence, count);
     for (size_t i = 0; i < count; i++) {
         const struct mn_completion *c = &completions[i];
         int tail = c->count > 0 ? c->count - 1 : 0; /* the last token is a target only */
-        MN_GO(mn_prompt_check(model, prefixes, prefix_count, &c->prompt, i, tail));
+        MN_GO(mn_prompt_check(model, prefixes, prefix_count, s.shared.adapters.count, &c->prompt, i,
+                              tail));
         MN_GO(mn_ids_check(model, c->ids, c->count, "completion", i));
         s.sequences[i] = (struct sequence){.prompt = &c->prompt,
                                            .tail = c->ids,
@@ -255,11 +287,12 @@ mn_status mn_score_options_at_end(mn_model *model, const mn_adapter *adapter,
                        .shared = {.prefixes = prefixes, .count = prefix_count}};
     mn_status st;
     MN_GO(mn_arena_open(&s.arena));
-    MN_GO(check_prefixes(&s));
+    MN_GO(check_shared(&s));
     MN_GO(mn_ids_check(model, options_ids, k, "options", 0));
     s.sequences = MN_NEW(s.arena, struct sequence, count);
     for (size_t i = 0; i < count; i++) {
-        MN_GO(mn_prompt_check(model, prefixes, prefix_count, &prompts[i], i, 0));
+        MN_GO(mn_prompt_check(model, prefixes, prefix_count, s.shared.adapters.count, &prompts[i],
+                              i, 0));
         s.sequences[i] = (struct sequence){
             .prompt = &prompts[i], .rows = 1, .targets = options_ids, .out = out + (int64_t)i * k};
     }

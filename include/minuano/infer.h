@@ -19,12 +19,26 @@ MN_CHECKED mn_status mn_infer_fit(mn_device *device, const struct mn_model_confi
 struct mn_prompt {
     const int32_t *ids;
     int count;
-    int prefix; /* index into the prefixes given beside it; -1: none. The prompt's own ids follow
-                   the prefix */
+    int prefix;  /* index into the prefixes given beside it; -1: none. The prompt's own ids follow
+                    the prefix */
+    int adapter; /* index into the options' adapters */
 };
 struct mn_prefix {
     const int32_t *ids;
     int count;
+};
+
+/* Several adapters in one pass: each prompt names its own, and the base's weights are streamed once
+ * for all. An item that is asked of every adapter is a prompt for each; they share its ids, but a
+ * prefix is computed once an adapter. */
+struct mn_adapters {
+    const mn_adapter *const *item; /* (count) NULL among them: the base. All of one model */
+    int count; /* at most MN_ADAPTER_GROUPS; 0: the call's adapter, else that must be NULL */
+};
+
+/* Of all prompts, their prefixes included; and those that were read from the cache instead. */
+struct mn_token_counts {
+    int64_t computed, shared;
 };
 
 enum mn_finish { MN_FINISH_STOP, MN_FINISH_LENGTH };
@@ -46,6 +60,9 @@ struct mn_generate_options {
     int batch_sequences;    /* 0: as many as fit */
     size_t memory; /* bytes for context and cache; 0: a share of what is free (device) or 1 GiB
                       (reference) */
+    struct mn_adapters adapters;
+    bool apart;                     /* every prompt computes its prefix itself: to compare with */
+    struct mn_token_counts *counts; /* out; NULL: not wanted */
     /* Called as each item finishes, in order of completion; an error stops the run. May be NULL. */
     mn_status (*finished)(void *user, size_t index, const struct mn_generation *generation);
     void *user;
@@ -67,6 +84,9 @@ struct mn_completion {
 };
 struct mn_score_options {
     size_t memory;
+    struct mn_adapters adapters; /* these three as in mn_generate_options */
+    bool apart;
+    struct mn_token_counts *counts;
     const char *title;
     mn_status (*finished)(void *user, size_t index);
     void *user;

@@ -13,7 +13,7 @@ enum { VOCAB = 97, ITEMS = 23, NEW = 12, PREFIXES = 3, POSITIONS = 64 };
 struct world {
     mn_device *device;
     mn_model *model;
-    mn_adapter *adapter;
+    mn_adapter *adapter, *other; /* of other ranks and targets */
     mn_arena *arena;
     struct mn_prefix prefixes[PREFIXES];
     struct mn_prompt prompts[ITEMS]; /* behind their prefixes */
@@ -28,7 +28,6 @@ static int32_t *random_ids(mn_arena *arena, uint64_t stream, int count)
     return ids;
 }
 
-/* Random weights; B of the fresh adapter is zero, but its path is run. */
 static void open_model(struct world *w)
 {
     const struct mn_model_config config = {.hidden = 64,
@@ -49,6 +48,10 @@ static void open_model(struct world *w)
     OK(mn_reference_device_open(&w->device, 2));
     OK(mn_model_random(&w->model, w->device, &config, 11, &options));
     OK(mn_adapter_new(&w->adapter, w->model, &lora, 5));
+    lora.rank = 3, lora.target[MN_Q] = lora.target[MN_DOWN] = false;
+    OK(mn_adapter_new(&w->other, w->model, &lora, 6));
+    randomize_adapter(w->adapter, 1);
+    randomize_adapter(w->other, 2);
 }
 
 static int set_up(void **state)
@@ -77,6 +80,7 @@ static int tear_down(void **state)
 {
     struct world *w = *state;
     mn_adapter_close(&w->adapter);
+    mn_adapter_close(&w->other);
     mn_model_close(&w->model);
     mn_device_close(&w->device);
     mn_arena_close(&w->arena);
@@ -415,6 +419,119 @@ static void test_options_at_the_end_are_the_logits_there(void **state)
     }
 }
 
+/* --- several adapters in one pass --- */
+
+enum { ASKED = 4 };
+
+/* Every item asked of the base, of two adapters, and of one of them at half its strength, in an
+ * order that mixes them: the prompts, and the adapters that each index stands for. */
+static struct mn_adapters ask_all(struct world *w, struct mn_prompt prompts[ASKED * ITEMS])
+{
+    const mn_adapter **adapters = MN_NEW(w->arena, const mn_adapter *, ASKED);
+    adapters[0] = w->adapter;
+    adapters[2] = w->other;
+    adapters[3] = mn_adapter_at_strength(w->arena, w->adapter, 0.5);
+    for (int i = 0; i < ASKED * ITEMS; i++) {
+        prompts[i] = w->prompts[i / ASKED];
+        prompts[i].adapter = i % ASKED;
+    }
+    return (struct mn_adapters){adapters, ASKED};
+}
+
+static void test_one_pass_gives_what_each_adapter_gives_alone(void **state)
+{
+    struct world *w = *state;
+    static const int sizes[] = {3, 16, ASKED * ITEMS};
+    struct mn_generation together[ASKED * ITEMS], alone[ITEMS];
+    struct mn_prompt prompts[ASKED * ITEMS];
+    int32_t option = 7, streams[ASKED * ITEMS], differ = 0;
+    float scores[ASKED * ITEMS], score[ITEMS];
+    const struct mn_adapters adapters = ask_all(w, prompts);
+    for (int i = 0; i < ASKED * ITEMS; i++) streams[i] = i / ASKED;
+    const struct mn_score_options settings = {.adapters = adapters};
+    OK(mn_score_options_at_end(w->model, NULL, w->prefixes, PREFIXES, prompts, ASKED * ITEMS,
+                               &option, 1, &settings, scores));
+    for (size_t s = 0; s < MN_COUNT(sizes); s++) {
+        struct mn_generate_options options = sampled;
+        options.batch_sequences = sizes[s];
+        options.adapters = adapters;
+        options.streams = streams;
+        OK(mn_generate(w->model, NULL, w->prefixes, PREFIXES, prompts, ASKED * ITEMS, &options,
+                       w->arena, together));
+        for (int a = 0; a < ASKED; a++) {
+            OK(mn_generate(w->model, adapters.item[a], w->prefixes, PREFIXES, w->prompts, ITEMS,
+                           &sampled, w->arena, alone));
+            OK(mn_score_options_at_end(w->model, adapters.item[a], w->prefixes, PREFIXES,
+                                       w->prompts, ITEMS, &option, 1, NULL, score));
+            for (int i = 0; i < ITEMS; i++) {
+                check_equal(&together[i * ASKED + a], &alone[i]);
+                assert_memory_equal(&scores[i * ASKED + a], &score[i], sizeof *score);
+                differ += together[i * ASKED + a].logprob != together[i * ASKED].logprob;
+            }
+        }
+    }
+    assert_true(differ > 2 * ITEMS); /* the adapters do something */
+}
+
+/* Tokens that were run and those that were found in the cache; apart, nothing is shared. */
+static void test_shared_tokens_are_counted(void **state)
+{
+    struct world *w = *state;
+    struct mn_generation found[ASKED * ITEMS], apart[ASKED * ITEMS];
+    struct mn_prompt prompts[ASKED * ITEMS];
+    struct mn_token_counts counts[2], scored[2];
+    struct mn_generate_options options = greedy;
+    int64_t all = 0, once = 0;
+    float logprob[2][ASKED * ITEMS];
+    int32_t option = 7;
+    options.adapters = ask_all(w, prompts);
+    for (int i = 0; i < ITEMS; i++) {
+        all += ASKED * w->whole[i].count;
+        once += ASKED * w->prompts[i].count;
+    }
+    for (int p = 0; p < PREFIXES; p++) once += ASKED * w->prefixes[p].count;
+    for (int a = 0; a < 2; a++) {
+        const struct mn_score_options settings = {
+            .adapters = options.adapters, .apart = a, .counts = &scored[a]};
+        options.apart = a;
+        options.counts = &counts[a];
+        OK(mn_generate(w->model, NULL, w->prefixes, PREFIXES, prompts, ASKED * ITEMS, &options,
+                       w->arena, a ? apart : found));
+        OK(mn_score_options_at_end(w->model, NULL, w->prefixes, PREFIXES, prompts, ASKED * ITEMS,
+                                   &option, 1, &settings, logprob[a]));
+        assert_int_equal(counts[a].computed, a ? all : once);
+        assert_int_equal(counts[a].shared, a ? 0 : all - once);
+        assert_int_equal(scored[a].computed, counts[a].computed);
+        assert_int_equal(scored[a].shared, counts[a].shared);
+    }
+    for (int i = 0; i < ASKED * ITEMS; i++) {
+        assert_int_equal(found[i].count, apart[i].count);
+        assert_memory_equal(found[i].ids, apart[i].ids, (size_t)found[i].count * 4);
+        assert_true(fabsf(logprob[0][i] - logprob[1][i]) < 1e-4f);
+    }
+}
+
+static void test_wrong_adapters_are_named(void **state)
+{
+    struct world *w = *state;
+    struct mn_generation out[2];
+    struct mn_prompt bad = w->prompts[0];
+    struct mn_generate_options options = greedy;
+    const mn_adapter *const list[1] = {w->other};
+    bad.adapter = 1;
+    FAILS(
+        mn_generate(w->model, w->adapter, w->prefixes, PREFIXES, &bad, 1, &options, w->arena, out),
+        MN_INVALID, "prompt 0: expected one of 1 adapters, found 1");
+    bad.adapter = 0;
+    options.adapters = (struct mn_adapters){list, 1};
+    FAILS(
+        mn_generate(w->model, w->adapter, w->prefixes, PREFIXES, &bad, 1, &options, w->arena, out),
+        MN_INVALID, "found both");
+    options.adapters.count = MN_ADAPTER_GROUPS + 1;
+    FAILS(mn_generate(w->model, NULL, w->prefixes, PREFIXES, &bad, 1, &options, w->arena, out),
+          MN_INVALID, "at most 64");
+}
+
 static mn_status stop_scoring(void *user, size_t index)
 {
     (void)index;
@@ -468,6 +585,9 @@ int main(void)
         TEST(test_bad_input_is_named),
         TEST(test_score_agrees_with_generation),
         TEST(test_options_at_the_end_are_the_logits_there),
+        TEST(test_one_pass_gives_what_each_adapter_gives_alone),
+        TEST(test_shared_tokens_are_counted),
+        TEST(test_wrong_adapters_are_named),
         TEST(test_score_checks_and_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,20 +31,6 @@ struct room {
     mn_context *context;
 };
 
-/* An adapter whose B is not zero, so that all of it matters. */
-static void randomize(mn_adapter *adapter)
-{
-    mn_device *device = adapter->model->device;
-    size_t bytes = (size_t)adapter->count * sizeof(float);
-    float *values = malloc(bytes);
-    for (int64_t i = 0; i < adapter->count; i++)
-        values[i] = 0.2f * mn_random_normal(5, mn_stream_id(MN_RANDOM_TEST, 0), (uint64_t)i);
-    OK(device->calls->upload(device, adapter->master, values, bytes));
-    OK(device->ops->load_convert(adapter->shadow, adapter->master, MN_F32, adapter->count,
-                                 device->stream));
-    free(values);
-}
-
 static struct room open_room(const struct mn_limits *limits, double dropout, uint32_t targets)
 {
     struct room room = {0};
@@ -54,7 +40,7 @@ static struct room open_room(const struct mn_limits *limits, double dropout, uin
     OK(mn_model_random(&room.model, room.device, &tiny, 7, NULL));
     OK(mn_adapter_new(&room.adapter, room.model, &lora, 3));
     OK(mn_context_open(&room.context, room.model, limits));
-    randomize(room.adapter);
+    randomize_adapter(room.adapter, 0);
     return room;
 }
 
@@ -382,7 +368,7 @@ static mn_adapter *mixed_adapters(struct room *room, mn_arena *arena,
     config.target[MN_V] = config.target[MN_UP] = true;
     mn_adapter *other;
     OK(mn_adapter_new(&other, room->model, &config, 8));
-    randomize(other);
+    randomize_adapter(other, 0);
     adapters[0] = room->adapter;
     adapters[1] = NULL;
     adapters[2] = mn_adapter_at_strength(arena, room->adapter, 0.5);

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "minuano/random.h"
+
 static mn_arena *arena;
 static char scratch_folder[256];
 
@@ -78,4 +80,18 @@ void check_close(const float *found, const float *expected, size_t count, double
     if (count && !(worst_error <= tolerance))
         fail_msg("%s: element %zu: found %.9g, expected %.9g: error %.3g exceeds %.3g", what, worst,
                  (double)found[worst], (double)expected[worst], worst_error, tolerance);
+}
+
+void randomize_adapter(mn_adapter *adapter, uint64_t stream)
+{
+    mn_device *device = adapter->model->device;
+    size_t bytes = (size_t)adapter->count * sizeof(float);
+    float *values = malloc(bytes);
+    for (int64_t i = 0; i < adapter->count; i++)
+        values[i] =
+            0.2f * mn_random_normal(5, mn_stream_id(MN_RANDOM_TEST, (uint32_t)stream), (uint64_t)i);
+    OK(device->calls->upload(device, adapter->master, values, bytes));
+    OK(device->ops->load_convert(adapter->shadow, adapter->master, MN_F32, adapter->count,
+                                 device->stream));
+    free(values);
 }

@@ -16,6 +16,7 @@
 #include "minuano/arena.h"
 #include "minuano/file.h"
 #include "minuano/json.h"
+#include "minuano/model.h"
 
 /* The call must succeed; its message is printed when it does not. */
 #define OK(call)                                                                                   \
@@ -52,5 +53,8 @@ const char *test_shared(const char *name);
 /* |a - b| <= tolerance * max(1, |b|) for every element; prints the worst. */
 void check_close(const float *found, const float *expected, size_t count, double tolerance,
                  const char *what);
+
+/* Every element drawn, so that B is not zero and all of the adapter matters. */
+void randomize_adapter(mn_adapter *adapter, uint64_t stream);
 
 #endif
