@@ -133,7 +133,7 @@ static mn_status head_backward(mn_context *c, const struct mn_loss *loss)
     return norm_backward(c, NULL, c->final, c->final_rstd, c->model->final_norm);
 }
 
-static mn_status fetch_losses(mn_context *c, double *loss_sum)
+static mn_status fetch_losses(mn_context *c, const mn_adapter *adapter, double *loss_sum)
 {
     mn_device *device = c->model->device;
     double sum = 0;
@@ -141,8 +141,7 @@ static mn_status fetch_losses(mn_context *c, double *loss_sum)
                                    (size_t)c->pass.logit_rows * sizeof(float)));
     for (int i = 0; i < c->pass.logit_rows; i++) {
         if (!isfinite(c->host_results[i]))
-            return mn_fail(MN_NUMERIC, "the loss of logit row %d of the batch is %g", i,
-                           (double)c->host_results[i]);
+            return mn_explain_loss(c, adapter, i, (double)c->host_results[i]);
         sum += (double)c->host_results[i];
     }
     *loss_sum = sum;
@@ -174,5 +173,5 @@ mn_status mn_loss_backward(mn_context *c, mn_adapter *adapter, const struct mn_b
         device->calls->range_end(device);
         if (lowest) break;
     }
-    return fetch_losses(c, loss_sum);
+    return fetch_losses(c, adapter, loss_sum);
 }

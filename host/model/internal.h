@@ -22,7 +22,7 @@ const char *mn_module_path(enum mn_module module);
 /* Longest sequence the model's positions and its sliding window allow. */
 int mn_longest_sequence(const struct mn_model_config *config);
 
-enum { NAME_ROOM = 160 }; /* of a tensor's name */
+enum { NAME_ROOM = MN_TENSOR_NAME };
 
 /* --- parsers that work on memory, for the fuzz targets -------------------------------------------
  */
@@ -207,6 +207,13 @@ struct mn_lora mn_pass_lora(const struct pass *pass, int layer, enum mn_fused fu
 int mn_pass_groups(const struct pass *pass, int layer, enum mn_fused fused,
                    struct mn_lora_group *groups);
 struct mn_attention_shape mn_attention_shape_of(const struct mn_model_config *config);
+
+/* guard.c. A loss that is no number, of the pass that was just run: MN_NUMERIC says where it comes
+ * from, the adapter's values or the first activation on the way. */
+MN_CHECKED mn_status mn_explain_loss(mn_context *c, const mn_adapter *adapter, int row,
+                                     double loss);
+/* Of the forward pass that was just run with a training context, in its order. */
+MN_CHECKED mn_status mn_scan_activations(mn_context *c);
 
 /* head.c */
 MN_CHECKED mn_status mn_head_loss(mn_context *c, const int32_t *targets, double scale,

@@ -7,6 +7,7 @@
 
 #include "checkpoint.h"
 #include "metrics.h"
+#include "minuano/audit.h"
 #include "minuano/interrupt.h"
 #include "minuano/log.h"
 
@@ -111,6 +112,8 @@ static int64_t row_of_step(struct run *run, int64_t step)
 static mn_status save(struct run *run)
 {
     if (run->ranks->rank == 0) {
+        mn_status st = mn_adapter_check_finite(run->adapter, run->adapter->master, "the adapter's");
+        if (st != MN_OK) return mn_fail_in(st, "step %lld", (long long)run->position.result.steps);
         MN_TRY(metrics_sync(run->metrics, run->folder));
         MN_TRY(checkpoint_save(run->folder, run->adapter, &run->optimizer, &run->position,
                                run->identity, run->settings->keep_checkpoints));
@@ -206,8 +209,12 @@ static void name_base(const char *folder, char *out, size_t size)
 static mn_status fresh_adapter(struct run *run)
 {
     struct mn_lora_config lora;
-    if (run->settings->initial)
+    struct mn_audit audit;
+    if (run->settings->initial) { /* one that changes nothing is as good a start as a fresh one */
+        MN_TRY(mn_adapter_audit(run->arena, run->settings->initial, &audit));
+        MN_TRY(mn_audit_check(&audit, run->model->fingerprint, true));
         return mn_adapter_open(&run->adapter, run->model, run->settings->initial, true);
+    }
     MN_TRY(mn_train_lora(run->settings, &lora));
     if (run->model->folder) name_base(run->model->folder, lora.base_model, sizeof lora.base_model);
     return mn_adapter_new(&run->adapter, run->model, &lora, (uint64_t)run->settings->seed);

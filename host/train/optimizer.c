@@ -3,7 +3,6 @@
 #include "optimizer.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 void optimizer_take(struct optimizer *out, const mn_device *device, struct mn_pool *pool,
                     int64_t count)
@@ -39,46 +38,6 @@ void optimizer_close(struct optimizer *optimizer)
     *optimizer = (struct optimizer){0};
 }
 
-/* The block of the flat array that element i lies in: the one that begins last before it. */
-static mn_status fail_at(const mn_adapter *adapter, int64_t i, float value)
-{
-    static const char *const names[MN_FUSED] = {"q, k and v", "o", "gate and up", "down"};
-    int64_t begin = -1, linear = 0;
-    const char *block = "A";
-    for (int64_t l = 0; l < (int64_t)adapter->model->config.layers * MN_FUSED; l++) {
-        if (adapter->lora[l].parts == 0) continue;
-        if (adapter->a_offset[l] <= i && adapter->a_offset[l] > begin) {
-            begin = adapter->a_offset[l];
-            linear = l;
-            block = "A";
-        }
-        if (adapter->b_offset[l] <= i && adapter->b_offset[l] > begin) {
-            begin = adapter->b_offset[l];
-            linear = l;
-            block = "B";
-        }
-    }
-    return mn_fail(MN_NUMERIC, "the gradient of layer %lld, %s, %s is %g at element %lld",
-                   (long long)(linear / MN_FUSED), names[linear % MN_FUSED], block, (double)value,
-                   (long long)(i - begin));
-}
-
-/* A gradient whose every element is finite can still have a norm that is not. */
-static mn_status find_where(const mn_adapter *adapter, double norm)
-{
-    mn_device *device = adapter->model->device;
-    float *host = mn_realloc(NULL, (size_t)adapter->count, sizeof *host);
-    mn_status st = device->calls->download(device, host, adapter->gradient,
-                                           (size_t)adapter->count * sizeof *host);
-    int64_t i = 0;
-    while (st == MN_OK && i < adapter->count && isfinite(host[i])) i++;
-    if (st == MN_OK)
-        st = i < adapter->count ? fail_at(adapter, i, host[i])
-                                : mn_fail(MN_NUMERIC, "the norm of the gradient is %g", norm);
-    free(host);
-    return st;
-}
-
 mn_status optimizer_step(struct optimizer *optimizer, mn_adapter *adapter,
                          const struct mn_train_settings *settings, double lr, int64_t step,
                          double *norm)
@@ -88,7 +47,11 @@ mn_status optimizer_step(struct optimizer *optimizer, mn_adapter *adapter,
     MN_TRY(device->ops->sum_squares(optimizer->grad_squares, adapter->gradient, optimizer->count,
                                     optimizer->workspace, device->stream));
     MN_TRY(device->calls->download(device, &squares, optimizer->grad_squares, sizeof squares));
-    if (!isfinite(squares)) return find_where(adapter, squares);
+    if (!isfinite(squares)) {
+        /* Every element can be finite, and their squares still too large for a sum. */
+        MN_TRY(mn_adapter_check_finite(adapter, adapter->gradient, "the gradient of"));
+        return mn_fail(MN_NUMERIC, "the norm of the gradient is %g", squares);
+    }
     *norm = sqrt(squares);
     struct mn_adamw update = {.master = adapter->master,
                               .m = optimizer->m,

@@ -124,6 +124,16 @@ MN_CHECKED mn_status mn_adapter_new(mn_adapter **out, mn_model *model,
                                     const struct mn_lora_config *config, uint64_t seed);
 /* adapter_config.json alone; what we do not do (DoRA, biases, …) is an error that names the key. */
 MN_CHECKED mn_status mn_adapter_config_read(struct mn_lora_config *out, const char *folder);
+enum { MN_TENSOR_NAME = 160 }; /* room for a tensor's name */
+/* The name in a PEFT folder of the tensor that element i of the flat array lies in, and its place
+ * there. */
+void mn_adapter_element(const mn_adapter *adapter, int64_t i, char name[MN_TENSOR_NAME],
+                        int64_t *at);
+/* An array (count) on the device in the adapter's layout: its masters, its gradient. MN_NUMERIC
+ * names the last tensor with a value that is NaN or infinite: a backward pass, which goes from the
+ * last to the first, met it there first. `what` opens the message: "the gradient of". */
+MN_CHECKED mn_status mn_adapter_check_finite(const mn_adapter *adapter, const float *array,
+                                             const char *what);
 /* From a PEFT folder; every tensor's name, shape and dtype is checked; what we do not do (DoRA,
  * ...) is an error, and so is an adapter that records another base than the model. Before anything
  * is scored with it, see mn_adapter_open_audited in audit.h. */

@@ -161,8 +161,9 @@ struct mn_train_result {
  * Resumes from the last sound checkpoint there, to the bits of a run that was never stopped; a
  * damaged one is named in a warning and the one before is used. Returns at once with the recorded
  * result when the run is complete. Settings, data or model that differ from what the folder was
- * begun with are MN_INVALID, naming the key. A signal makes a checkpoint, then MN_INTERRUPTED. A
- * loss or gradient that is not finite is MN_NUMERIC, naming step and place. Every rank calls it
+ * begun with are MN_INVALID, naming the key. A signal makes a checkpoint, then MN_INTERRUPTED. NaN
+ * or infinity is MN_NUMERIC and names step and place: the tensor of the adapter, of its gradient,
+ * or the first activation; nothing of it is saved. Every rank calls it
  * with the same examples and folder (a shared file system). */
 MN_CHECKED mn_status mn_train(mn_model *model, const struct mn_examples *examples,
                               const struct mn_train_settings *settings, mn_ranks *ranks,

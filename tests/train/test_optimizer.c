@@ -66,10 +66,12 @@ static void test_optimizer_names_where_a_gradient_is_no_number(void **state)
         bool in_b;
         const char *words;
     } places[] = {
-        {MN_FUSED_QKV, false, "layer 0, q, k and v, A is nan at element 3"},
-        {MN_FUSED_DOWN, true, "layer 0, down, B is nan at element 3"},
-        {MN_FUSED + MN_FUSED_GATE_UP, true, "layer 1, gate and up, B is nan at element 3"},
-        {MN_FUSED + MN_FUSED_O, false, "layer 1, o, A is nan at element 3"}};
+        {MN_FUSED_QKV, false, "layers.0.self_attn.q_proj.lora_A.weight is nan at element 3"},
+        {MN_FUSED_DOWN, true, "layers.0.mlp.down_proj.lora_B.weight is nan at element 3"},
+        {MN_FUSED + MN_FUSED_GATE_UP, true,
+         "layers.1.mlp.gate_proj.lora_B.weight is nan at element 3"},
+        {MN_FUSED + MN_FUSED_O, false,
+         "layers.1.self_attn.o_proj.lora_A.weight is nan at element 3"}};
     for (size_t i = 0; i < MN_COUNT(places); i++) {
         const int64_t *offset = places[i].in_b ? adapter->b_offset : adapter->a_offset;
         double norm;

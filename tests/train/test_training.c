@@ -391,21 +391,51 @@ static void test_training_that_is_complete_returns_its_result(void **state)
     assert_int_equal(first.steps, 9);
 }
 
-static void test_training_stops_at_a_loss_that_is_no_number(void **state)
+static void test_training_names_the_tensor_it_cannot_start_from(void **state)
 {
     (void)state;
-    const char *folder = test_scratch("nan");
+    const char *folder = test_scratch("poisoned-run"), *poisoned = test_scratch("poisoned");
     struct mn_train_settings settings = recipe();
     mn_adapter *adapter;
     float nan_value = NAN;
     OK(mn_adapter_open(&adapter, world.model, test_fixture("train/initial"), true));
     OK(world.device->calls->upload(world.device, adapter->master + 5, &nan_value,
                                    sizeof nan_value));
-    OK(mn_adapter_save(adapter, test_scratch("poisoned")));
+    OK(mn_adapter_save(adapter, poisoned));
     mn_adapter_close(&adapter);
-    settings.initial = test_scratch("poisoned");
-    FAILS(train(&settings, folder), MN_NUMERIC, "step 1, batch of examples");
+    settings.initial = poisoned;
+    FAILS(train(&settings, folder), MN_NUMERIC,
+          "layers.0.self_attn.q_proj.lora_A.weight holds nan at element 5");
     assert_false(mn_file_exists(mn_path(world.arena, folder, "final_adapter")));
+}
+
+/* The first update leaves values of 1e30, finite; attention multiplies two of them. */
+static void test_training_names_the_activation_where_numbers_end(void **state)
+{
+    (void)state;
+    const char *folder = test_scratch("too-fast");
+    struct mn_train_settings settings = recipe();
+    settings.learning_rate = 1e30;
+    settings.warmup_steps = 0;
+    settings.checkpoint_every = 1;
+    FAILS(train(&settings, folder), MN_NUMERIC, "step 2, batch of examples");
+    assert_non_null(strstr(mn_error(), "activations of layer 0"));
+    assert_false(mn_file_exists(mn_path(world.arena, folder, "final_adapter")));
+}
+
+static void test_training_saves_no_value_that_is_no_number(void **state)
+{
+    (void)state;
+    const char *folder = test_scratch("far-too-fast");
+    struct mn_train_settings settings = recipe();
+    settings.learning_rate = INFINITY;
+    settings.warmup_steps = 0;
+    settings.checkpoint_every = 1;
+    FAILS(train(&settings, folder), MN_NUMERIC, "step 1: the adapter's base_model.model.model");
+    assert_false(mn_file_exists(mn_path(world.arena, folder, "checkpoints")));
+    settings.checkpoint_every = 0;
+    FAILS(train(&settings, test_scratch("far-too-fast-2")), MN_NUMERIC,
+          "the adapter's base_model.model.model");
 }
 
 static void test_training_refuses_what_it_cannot_train_on(void **state)
@@ -478,7 +508,9 @@ int main(void)
         cmocka_unit_test(test_training_keeps_the_newest_checkpoints),
         cmocka_unit_test(test_training_refuses_to_resume_with_other_settings),
         cmocka_unit_test(test_training_that_is_complete_returns_its_result),
-        cmocka_unit_test(test_training_stops_at_a_loss_that_is_no_number),
+        cmocka_unit_test(test_training_names_the_tensor_it_cannot_start_from),
+        cmocka_unit_test(test_training_names_the_activation_where_numbers_end),
+        cmocka_unit_test(test_training_saves_no_value_that_is_no_number),
         cmocka_unit_test(test_training_refuses_what_it_cannot_train_on),
         cmocka_unit_test(test_plan_counts_what_the_run_will_do),
         cmocka_unit_test(test_plan_takes_the_rank_of_the_adapter_it_starts_from),
