@@ -75,6 +75,39 @@ struct mn_prompt *mn_prompts_whole(mn_arena *arena, const struct mn_prefix *pref
     return whole;
 }
 
+struct mn_token_counts mn_prompts_count(const struct mn_prefix *prefixes, size_t prefix_count,
+                                        const struct mn_prompt *prompts, size_t count)
+{
+    struct mn_token_counts counts = {0};
+    bool *used = mn_realloc(NULL, prefix_count + 1, sizeof *used);
+    memset(used, 0, prefix_count * sizeof *used);
+    for (size_t i = 0; i < count; i++) {
+        const int p = prompts[i].prefix;
+        counts.computed += prompts[i].count;
+        if (p < 0) continue;
+        *(used[p] ? &counts.shared : &counts.computed) += prefixes[p].count;
+        used[p] = true;
+    }
+    free(used);
+    return counts;
+}
+
+void mn_prompts_ask(struct mn_asked *out, mn_arena *arena, const struct mn_adapters *adapters,
+                    const bool *skip, const struct mn_prompt *prompts, size_t count)
+{
+    const size_t times = adapters->count > 0 ? (size_t)adapters->count : 1;
+    out->prompts = MN_NEW(arena, struct mn_prompt, times * count);
+    out->item = MN_NEW(arena, size_t, times * count);
+    out->count = 0;
+    for (size_t a = 0; a < times; a++)
+        for (size_t i = 0; i < count; i++) {
+            if (skip && skip[a * count + i]) continue;
+            out->prompts[out->count] = prompts[i];
+            out->prompts[out->count].adapter = (int)a;
+            out->item[out->count++] = i;
+        }
+}
+
 static int compare_order(const void *a, const void *b)
 {
     const struct mn_order *x = a, *y = b;

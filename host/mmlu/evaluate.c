@@ -14,23 +14,27 @@ struct evaluation {
     const struct mn_mmlu_evaluate_options *options;
     const mn_tokenizer *tokenizer;
     struct mn_mmlu_prompts prompts;
-    float *logprobs; /* (count, MN_MMLU_CHOICES) */
+    struct mn_asked asked;
+    float *logprobs; /* (asked, MN_MMLU_CHOICES) */
     struct mn_text reply;
 };
 
-static mn_status hand_over(struct evaluation *e, size_t index, struct mn_mmlu_result *result)
+static mn_status hand_over(struct evaluation *e, size_t asked, struct mn_mmlu_result *result)
 {
+    const size_t index = e->asked.item[asked];
+    result->adapter = e->asked.prompts[asked].adapter;
     result->item = e->items[index];
     result->shots = e->prompts.shots[index];
     result->cut = e->prompts.cut[index];
     return e->options->finished ? e->options->finished(e->options->user, index, result) : MN_OK;
 }
 
-static mn_status scored(void *user, size_t index)
+static mn_status scored(void *user, size_t asked)
 {
     struct evaluation *e = user;
     struct mn_mmlu_result result = {.predicted = 0};
-    memcpy(result.logprob, e->logprobs + index * MN_MMLU_CHOICES, sizeof result.logprob);
+    const size_t index = e->asked.item[asked];
+    memcpy(result.logprob, e->logprobs + asked * MN_MMLU_CHOICES, sizeof result.logprob);
     for (int i = 0; i < MN_MMLU_CHOICES; i++) {
         if (!isfinite(result.logprob[i]))
             return mn_fail(MN_NUMERIC, "MMLU %s, question %zu: the log-probability of %c is %g",
@@ -38,10 +42,10 @@ static mn_status scored(void *user, size_t index)
                            (double)result.logprob[i]);
         if (result.logprob[i] > result.logprob[result.predicted]) result.predicted = i;
     }
-    return hand_over(e, index, &result);
+    return hand_over(e, asked, &result);
 }
 
-static mn_status generated(void *user, size_t index, const struct mn_generation *generation)
+static mn_status generated(void *user, size_t asked, const struct mn_generation *generation)
 {
     struct evaluation *e = user;
     struct mn_mmlu_result result = {0};
@@ -49,7 +53,7 @@ static mn_status generated(void *user, size_t index, const struct mn_generation 
     MN_TRY(mn_detokenize(e->tokenizer, generation->ids, (size_t)generation->count, &e->reply));
     result.reply = e->reply.data ? e->reply.data : "";
     result.predicted = mn_mmlu_parse_reply(result.reply);
-    return hand_over(e, index, &result);
+    return hand_over(e, asked, &result);
 }
 
 static mn_status answer_by_logits(struct evaluation *e, mn_model *model, const mn_adapter *adapter,
@@ -64,12 +68,16 @@ static mn_status answer_by_logits(struct evaluation *e, mn_model *model, const m
                            "the tokenizer has no piece \"%s\": answers cannot be read from logits",
                            pieces[i]);
     }
-    e->logprobs = MN_NEW(arena, float, e->prompts.count *MN_MMLU_CHOICES);
-    struct mn_score_options options = {
-        .memory = e->options->memory, .title = e->options->title, .finished = scored, .user = e};
+    e->logprobs = MN_NEW(arena, float, e->asked.count *MN_MMLU_CHOICES);
+    struct mn_score_options options = {.memory = e->options->memory,
+                                       .adapters = e->options->adapters,
+                                       .apart = e->options->apart,
+                                       .title = e->options->title,
+                                       .finished = scored,
+                                       .user = e};
     return mn_score_options_at_end(model, adapter, e->prompts.prefixes, e->prompts.prefix_count,
-                                   e->prompts.prompts, e->prompts.count, ids, MN_MMLU_CHOICES,
-                                   &options, e->logprobs);
+                                   e->asked.prompts, e->asked.count, ids, MN_MMLU_CHOICES, &options,
+                                   e->logprobs);
 }
 
 static mn_status answer_by_reply(struct evaluation *e, mn_model *model, const mn_adapter *adapter,
@@ -78,12 +86,27 @@ static mn_status answer_by_reply(struct evaluation *e, mn_model *model, const mn
     struct mn_generate_options options = {.max_new_tokens = max_new_tokens,
                                           .eos = mn_tokenizer_eos(e->tokenizer),
                                           .memory = e->options->memory,
+                                          .adapters = e->options->adapters,
+                                          .apart = e->options->apart,
                                           .finished = generated,
                                           .user = e,
                                           .title = e->options->title};
-    struct mn_generation *out = MN_NEW(arena, struct mn_generation, e->prompts.count);
+    struct mn_generation *out = MN_NEW(arena, struct mn_generation, e->asked.count);
     return mn_generate(model, adapter, e->prompts.prefixes, e->prompts.prefix_count,
-                       e->prompts.prompts, e->prompts.count, &options, arena, out);
+                       e->asked.prompts, e->asked.count, &options, arena, out);
+}
+
+/* The prompts of all items, and which of them are asked of whom. */
+static mn_status ask(struct evaluation *e, size_t count, int room, mn_arena *arena)
+{
+    const struct mn_mmlu_evaluate_options *options = e->options;
+    const struct mn_mmlu_prompts *prompts = &e->prompts;
+    MN_TRY(mn_mmlu_prompts(e->items, count, options->format, options->shots, room, e->tokenizer,
+                           arena, &e->prompts));
+    const struct mn_token_counts counts =
+        mn_prompts_count(prompts->prefixes, prompts->prefix_count, prompts->prompts, count);
+    mn_prompts_ask(&e->asked, arena, &options->adapters, options->skip, prompts->prompts, count);
+    return options->counted ? options->counted(options->user, &counts) : MN_OK;
 }
 
 mn_status mn_mmlu_evaluate(mn_model *model, const mn_adapter *adapter,
@@ -101,8 +124,7 @@ mn_status mn_mmlu_evaluate(mn_model *model, const mn_adapter *adapter,
         return mn_fail(MN_INVALID, "MMLU: %d new tokens leave no room for a prompt: %d positions",
                        new_tokens, model->config.max_positions);
     MN_GO(mn_arena_open(&arena));
-    MN_GO(mn_mmlu_prompts(items, count, options->format, options->shots, room, tokenizer, arena,
-                          &e.prompts));
+    MN_GO(ask(&e, count, room, arena));
     if (by_reply)
         MN_GO(answer_by_reply(&e, model, adapter, new_tokens, arena));
     else

@@ -10,18 +10,39 @@ struct evaluation {
     const struct mn_spider_evaluate_options *options;
     const mn_spider *spider;
     const size_t *index; /* NULL: the first items */
+    struct mn_asked asked;
     const mn_tokenizer *tokenizer;
     mn_judge *judge;
     struct mn_text reply, sql;
 };
 
+/* In the split. */
+static size_t place(const struct evaluation *e, size_t item)
+{
+    return e->index ? e->index[item] : item;
+}
+
+/* The prompts of all items, and which of them are asked of whom. */
+static mn_status ask(struct evaluation *e, struct mn_spider_prompts *prompts, size_t count,
+                     mn_arena *arena)
+{
+    const struct mn_spider_evaluate_options *options = e->options;
+    MN_TRY(mn_spider_prompts(e->spider, e->index, count, &options->prompt, e->tokenizer, arena,
+                             prompts));
+    const struct mn_token_counts counts =
+        mn_prompts_count(prompts->prefixes, prompts->prefix_count, prompts->prompts, count);
+    mn_prompts_ask(&e->asked, arena, &options->adapters, options->skip, prompts->prompts, count);
+    return options->counted ? options->counted(options->user, &counts) : MN_OK;
+}
+
 /* One item has been generated: what it says is run and handed on at once. */
 static mn_status finished(void *user, size_t i, const struct mn_generation *generation)
 {
     struct evaluation *e = user;
-    size_t index = e->index ? e->index[i] : i;
+    size_t index = place(e, e->asked.item[i]);
     struct mn_spider_result result = {
         .item = &e->spider->items[index],
+        .adapter = e->asked.prompts[i].adapter,
         .tokens = generation->count,
         .finish = generation->finish,
         .logprob = generation->logprob,
@@ -46,16 +67,16 @@ mn_status mn_spider_evaluate(mn_model *model, const mn_adapter *adapter,
                              const size_t *index, size_t count,
                              const struct mn_spider_evaluate_options *options)
 {
-    struct evaluation e = {options, spider, index, tokenizer, NULL, {0}, {0}};
+    struct evaluation e = {options, spider, index, {0}, tokenizer, NULL, {0}, {0}};
     struct mn_spider_prompts prompts;
     mn_arena *arena = NULL;
     mn_status st;
     if (count == 0) return MN_OK;
     MN_TRY(mn_arena_open(&arena));
     MN_GO(mn_judge_open(&e.judge, spider, options->limits.steps ? &options->limits : NULL));
-    MN_GO(mn_spider_prompts(spider, index, count, &options->prompt, tokenizer, arena, &prompts));
-    int32_t *streams = MN_NEW(arena, int32_t, count + 1); /* an item's place in the split */
-    for (size_t i = 0; i < count; i++) streams[i] = (int32_t)(index ? index[i] : i);
+    MN_GO(ask(&e, &prompts, count, arena));
+    int32_t *streams = MN_NEW(arena, int32_t, e.asked.count + 1); /* an item's place in the split */
+    for (size_t i = 0; i < e.asked.count; i++) streams[i] = (int32_t)place(&e, e.asked.item[i]);
     const struct mn_generate_options generate = {
         .max_new_tokens = options->max_new_tokens ? options->max_new_tokens : MAX_NEW_TOKENS,
         .eos = model->config.eos >= 0 ? model->config.eos : mn_tokenizer_eos(tokenizer),
@@ -64,13 +85,15 @@ mn_status mn_spider_evaluate(mn_model *model, const mn_adapter *adapter,
         .streams = streams,
         .batch_sequences = options->batch_sequences,
         .memory = options->memory,
+        .adapters = options->adapters,
+        .apart = options->apart,
         .finished = finished,
         .user = &e,
         .title = options->title,
     };
-    struct mn_generation *generations = MN_NEW(arena, struct mn_generation, count + 1);
-    MN_GO(mn_generate(model, adapter, prompts.prefixes, prompts.prefix_count, prompts.prompts,
-                      count, &generate, arena, generations));
+    struct mn_generation *generations = MN_NEW(arena, struct mn_generation, e.asked.count + 1);
+    MN_GO(mn_generate(model, adapter, prompts.prefixes, prompts.prefix_count, e.asked.prompts,
+                      e.asked.count, &generate, arena, generations));
 done:
     mn_text_free(&e.reply);
     mn_text_free(&e.sql);

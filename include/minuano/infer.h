@@ -41,6 +41,20 @@ struct mn_token_counts {
     int64_t computed, shared;
 };
 
+/* What that will be for prompts of one adapter, unless a prefix has to leave the cache early. */
+struct mn_token_counts mn_prompts_count(const struct mn_prefix *prefixes, size_t prefix_count,
+                                        const struct mn_prompt *prompts, size_t count);
+
+/* Items asked of several adapters as prompts of one pass. */
+struct mn_asked {
+    struct mn_prompt *prompts; /* (count) */
+    size_t *item;              /* (count) which of the items it is */
+    size_t count;
+};
+/* skip (adapters or 1, count) true: is not asked; NULL: everything is. */
+void mn_prompts_ask(struct mn_asked *out, mn_arena *arena, const struct mn_adapters *adapters,
+                    const bool *skip, const struct mn_prompt *prompts, size_t count);
+
 enum mn_finish { MN_FINISH_STOP, MN_FINISH_LENGTH };
 
 struct mn_generation {

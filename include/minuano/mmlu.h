@@ -137,6 +137,7 @@ extern const char *const mn_mmlu_answerings[]; /* "logits", "reply", NULL */
 
 struct mn_mmlu_result {
     struct mn_mmlu_item item;
+    int adapter;                    /* which of the options' adapters answered */
     int predicted;                  /* 0 … 3; -1: the reply names none */
     float logprob[MN_MMLU_CHOICES]; /* of " A" … " D" over the whole vocabulary; BY_REPLY: zeros */
     const char *reply;              /* BY_REPLY; valid during the call; else NULL */
@@ -147,10 +148,16 @@ struct mn_mmlu_evaluate_options {
     enum mn_mmlu_format format;
     enum mn_mmlu_answering answering;
     int shots;
-    int max_new_tokens; /* BY_REPLY; 0: 10 */
-    size_t memory;      /* 0: see infer.h */
+    int max_new_tokens;          /* BY_REPLY; 0: 10 */
+    size_t memory;               /* 0: see infer.h */
+    struct mn_adapters adapters; /* several in one pass; count 0: the call's */
+    const bool *skip;            /* (adapters, count) true: is not asked; NULL: everything is */
+    bool apart;                  /* no shared prefixes: to compare with */
     /* Called as each item finishes, in order of completion; an error stops the run. */
     mn_status (*finished)(void *user, size_t index, const struct mn_mmlu_result *result);
+    /* Called before the first: tokens of the prompts of all `count` items, asked of one adapter.
+     * May be NULL. */
+    mn_status (*counted)(void *user, const struct mn_token_counts *counts);
     void *user;
     const char *title; /* of the progress bar; NULL: no bar */
 };

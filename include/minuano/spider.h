@@ -158,6 +158,7 @@ void mn_spider_tally_print(const struct mn_spider_tally *tally, FILE *out);
 
 struct mn_spider_result {
     const struct mn_spider_item *item;
+    int adapter;             /* which of the options' adapters answered */
     const char *reply, *sql; /* as generated, as extracted; valid during the call */
     size_t reply_length, sql_length;
     struct mn_verdict verdict;
@@ -174,9 +175,15 @@ struct mn_spider_evaluate_options {
     uint64_t seed;
     int batch_sequences;         /* 0: as many as fit */
     size_t memory;               /* 0: see infer.h */
+    struct mn_adapters adapters; /* several in one pass; count 0: the call's */
+    const bool *skip;            /* (adapters, count) true: is not asked; NULL: everything is */
+    bool apart;                  /* no shared prefixes: to compare with */
     struct mn_sql_limits limits; /* all zero: the defaults */
     /* Called as each item is judged, in order of completion; an error stops the run. */
     mn_status (*finished)(void *user, const struct mn_spider_result *result);
+    /* Called before the first: tokens of the prompts of all `count` items, asked of one adapter.
+     * May be NULL. */
+    mn_status (*counted)(void *user, const struct mn_token_counts *counts);
     void *user;
     const char *title; /* of the progress bar; NULL: no bar */
 };

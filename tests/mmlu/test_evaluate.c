@@ -142,12 +142,94 @@ static void test_an_error_of_the_callback_stops_the_run(void **state)
     assert_int_equal(answers.finished, 3);
 }
 
+/* --- several adapters in one pass --- */
+
+enum { ASKED = 3 };
+
+struct pass {
+    struct mn_mmlu_result result[ASKED][QUESTIONS];
+    size_t finished;
+    struct mn_token_counts counts;
+};
+
+static mn_status keep_pass(void *user, size_t index, const struct mn_mmlu_result *result)
+{
+    struct pass *pass = user;
+    pass->result[result->adapter][index] = *result;
+    pass->finished++;
+    return MN_OK;
+}
+
+static mn_status keep_counts(void *user, const struct mn_token_counts *counts)
+{
+    struct pass *pass = user;
+    assert_int_equal(pass->finished, 0);
+    pass->counts = *counts;
+    return MN_OK;
+}
+
+static void run_pass(struct fixture *f, struct mn_adapters adapters, const bool *skip, bool apart,
+                     struct pass *out)
+{
+    const struct mn_mmlu_evaluate_options options = {.format = MN_MMLU_LM_EVAL,
+                                                     .shots = SHOTS,
+                                                     .adapters = adapters,
+                                                     .skip = skip,
+                                                     .apart = apart,
+                                                     .finished = keep_pass,
+                                                     .counted = keep_counts,
+                                                     .user = out};
+    *out = (struct pass){0};
+    OK(mn_mmlu_evaluate(f->model, NULL, f->tokenizer, f->items, QUESTIONS, &options));
+}
+
+/* Base, an adapter and half of it, each as if alone, to the last bit; what is skipped is not asked;
+ * and without shared prefixes every question is answered alike. */
+static void test_one_pass_asks_every_adapter_what_is_left(void **state)
+{
+    struct fixture *f = *state;
+    static struct pass together, part, apart, alone;
+    struct mn_lora_config lora = {.rank = 4, .alpha = 4};
+    lora.target[MN_V] = lora.target[MN_DOWN] = true;
+    mn_adapter *adapter;
+    bool skip[ASKED * QUESTIONS];
+    int answers_differ = 0;
+    OK(mn_adapter_new(&adapter, f->model, &lora, 1));
+    randomize_adapter(adapter, 3);
+    const mn_adapter *list[ASKED] = {adapter, NULL, mn_adapter_at_strength(f->arena, adapter, 0.1)};
+    const struct mn_adapters adapters = {list, ASKED};
+    for (int i = 0; i < ASKED * QUESTIONS; i++) skip[i] = i % 4 != 0;
+    run_pass(f, adapters, NULL, false, &together);
+    run_pass(f, adapters, skip, false, &part);
+    run_pass(f, adapters, NULL, true, &apart);
+    assert_int_equal(together.finished, ASKED * QUESTIONS);
+    assert_int_equal(part.finished, (ASKED * QUESTIONS + 3) / 4);
+    assert_true(together.counts.shared > together.counts.computed);
+    assert_memory_equal(&part.counts, &together.counts, sizeof part.counts);
+    for (int a = 0; a < ASKED; a++) {
+        run_pass(f, (struct mn_adapters){&list[a], 1}, NULL, false, &alone);
+        for (int i = 0; i < QUESTIONS; i++) {
+            const struct mn_mmlu_result *found = &together.result[a][i];
+            assert_memory_equal(found->logprob, alone.result[0][i].logprob, sizeof found->logprob);
+            assert_int_equal(found->predicted, apart.result[a][i].predicted);
+            check_close(found->logprob, apart.result[a][i].logprob, MN_MMLU_CHOICES, 1e-4, "apart");
+            answers_differ += found->predicted != together.result[1][i].predicted;
+            if (!skip[a * QUESTIONS + i])
+                assert_memory_equal(part.result[a][i].logprob, found->logprob,
+                                    sizeof found->logprob);
+        }
+    }
+    assert_true(answers_differ > 0);
+    mn_adapter_close(&adapter);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_do_not_depend_on_what_is_asked_together),
         cmocka_unit_test(test_logits_are_those_of_the_whole_prompt),
         cmocka_unit_test(test_a_base_that_knows_the_facts_answers_most),
+        cmocka_unit_test(test_one_pass_asks_every_adapter_what_is_left),
         cmocka_unit_test(test_an_error_of_the_callback_stops_the_run),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
