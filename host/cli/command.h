@@ -23,7 +23,7 @@ struct invocation {
     struct common_settings common;
     void *settings;          /* the command's own struct, filled */
     const char *config_path; /* CONFIG, when the command takes one */
-    json_t *config;          /* read from there; MN_SETTING_JSON values point into it */
+    json_t *config;          /* the files read from there; MN_SETTING_JSON values point into it */
     const char **positional; /* what is neither option nor CONFIG */
     size_t positional_count;
     mn_arena *arena; /* lives as long as the process */

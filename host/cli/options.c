@@ -5,6 +5,8 @@
 
 #include "command.h"
 
+enum { CONFIG_DEPTH = 8 }; /* files that extend one another */
+
 static const char *const device_names[] = {"auto", "cuda", "reference", NULL};
 
 static const struct mn_setting common_rows[] = {
@@ -92,11 +94,29 @@ static mn_status take_option(struct invocation *call, int argc, const char *cons
                mn_arena_printf(call->arena, "--%.*s", (int)length, name));
 }
 
-static mn_status read_config(struct invocation *call)
+/* The values of a file; before them those of the file it extends, named relative to itself, so that
+ * its own count more. */
+static mn_status read_config(struct invocation *call, const char *path, int depth)
 {
-    MN_TRY(mn_json_load(&call->config, call->config_path));
-    return mn_settings_read(call->command->settings, call->settings, call->arena, call->config,
-                            call->config_path);
+    const char *extended = NULL, *slash = strrchr(path, '/');
+    json_t *file;
+    MN_TRY(mn_json_load(&file, path));
+    json_array_append_new(call->config, file);
+    if (json_is_object(file)) MN_TRY(mn_json_string_or(file, path, "extends", NULL, &extended));
+    if (extended) {
+        if (depth == CONFIG_DEPTH)
+            return mn_fail(MN_INVALID,
+                           "%s: key \"extends\": more than %d files, each extending "
+                           "the next",
+                           path, CONFIG_DEPTH);
+        const char *folder =
+            mn_arena_strndup(call->arena, path, slash ? (size_t)(slash - path) : 0);
+        extended =
+            slash ? mn_path(call->arena, folder, extended) : mn_arena_strdup(call->arena, extended);
+        MN_TRY(read_config(call, extended, depth + 1));
+    }
+    json_object_del(file, "extends");
+    return mn_settings_read(call->command->settings, call->settings, call->arena, file, path);
 }
 
 /* --help=markdown gives the table of keys for configs/README.md. */
@@ -153,7 +173,8 @@ mn_status parse_invocation(struct invocation *call, const struct command *comman
         call->positional_count > command->positional_high)
         return mn_fail(MN_USAGE, "%s: expected %s, found %zu arguments", command->name,
                        command->usage, call->positional_count);
-    if (call->config_path) MN_TRY(read_config(call));
+    call->config = json_array();
+    if (call->config_path) MN_TRY(read_config(call, call->config_path, 1));
     for (int i = 0; i < option_count; i++) MN_TRY(take_option(call, argc, argv, &options[i]));
     return command->settings ? check_settings(call) : MN_OK;
 }
