@@ -1,4 +1,4 @@
-/* extract.c: one query out of a model's reply. */
+/* extract.c: one query out of a model's reply; and whether it is the gold query as text. */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -176,4 +176,10 @@ void mn_sql_extract(const char *reply, size_t length, enum mn_sql_extraction how
         extract_seed(text, out);
     else
         extract_plain(text, out);
+}
+
+bool mn_sql_same_text(const char *gold, const char *sql, size_t length)
+{
+    struct span a = strip((struct span){gold, strlen(gold)}), b = strip((struct span){sql, length});
+    return a.length == b.length && (a.length == 0 || strncasecmp(a.at, b.at, a.length) == 0);
 }

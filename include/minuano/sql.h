@@ -24,6 +24,10 @@ extern const char *const mn_sql_extractions[]; /* "plain", "seed", NULL */
 void mn_sql_extract(const char *reply, size_t length, enum mn_sql_extraction how,
                     struct mn_text *out);
 
+/* The seed study's exact match: the same text once white space is stripped and letters lower-cased.
+ */
+bool mn_sql_same_text(const char *gold, const char *sql, size_t length);
+
 /* Appends what the official evaluator runs in place of `sql`: `> =`, `< =`, `! =` closed up and
  * YEAR(CURDATE()) replaced by 2020; without keep_distinct, only the first statement, less its
  * tokens DISTINCT (those in quotes and comments stay). A prediction is also stripped and cut at its

@@ -66,10 +66,45 @@ static void test_verdicts_equal_the_official_evaluators(void **state)
     mn_spider_close(&spider);
 }
 
+static void test_the_seed_studys_own_counts(void **state)
+{
+    mn_spider *spider = NULL;
+    mn_judge *judge = NULL;
+    struct mn_spider_tally tally = {0};
+    struct mn_jsonl file;
+    json_t *line;
+    int exact = 0;
+    (void)state;
+    if (!test_shared("spider")) SKIP("no real data: ../shared/data is absent");
+    OK(mn_spider_open(&spider, test_shared("spider"), "dev"));
+    OK(mn_judge_open(&judge, spider, NULL));
+    OK(mn_jsonl_open(&file, test_shared("predictions/seed_baseline.jsonl")));
+    for (size_t i = 0;; i++) {
+        struct mn_verdict verdict;
+        OK(mn_jsonl_next(&file, &line));
+        if (!line) break;
+        const char *pred = json_string_value(json_object_get(line, "pred"));
+        OK(mn_judge_item(judge, i, pred, strlen(pred), &verdict));
+        mn_spider_tally_add(&tally, spider->items[i].hardness, &verdict);
+        exact += mn_sql_same_text(spider->items[i].query, pred, strlen(pred));
+        json_decref(line);
+    }
+    mn_jsonl_close(&file);
+    const struct mn_spider_count *all = &tally.by[MN_HARDNESSES];
+    assert_int_equal(all->total, 1034);
+    assert_int_equal(all->judged, 972);
+    assert_int_equal(all->seed, 77);
+    assert_int_equal(all->official, 86);
+    assert_int_equal(exact, 33);
+    mn_judge_close(&judge);
+    mn_spider_close(&spider);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts_equal_the_official_evaluators),
+        cmocka_unit_test(test_the_seed_studys_own_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

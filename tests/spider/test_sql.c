@@ -92,6 +92,25 @@ static void test_official_text_of_a_prediction(void **state)
     mn_text_free(&found);
 }
 
+static void test_the_same_text_whatever_case_and_margins(void **state)
+{
+    static const struct {
+        const char *gold, *sql;
+        bool same;
+    } cases[] = {
+        {"SELECT a FROM t", "  select A from T\n", true},
+        {"SELECT a", "SELECT  a", false},
+        {"SELECT a", "SELECT a;", false},
+        {"SELECT a", "SELECT", false},
+        {"SELECT a", "", false},
+        {" ", "", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < MN_COUNT(cases); i++)
+        assert_int_equal(mn_sql_same_text(cases[i].gold, cases[i].sql, strlen(cases[i].sql)),
+                         cases[i].same);
+}
+
 /* --- comparison: results made by SQLite itself -------------------------------------------------
  */
 
@@ -218,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_extraction_finds_the_query),
         cmocka_unit_test(test_official_text_of_a_prediction),
+        cmocka_unit_test(test_the_same_text_whatever_case_and_margins),
         cmocka_unit_test(test_results_are_compared_as_the_evaluators_do),
         cmocka_unit_test(test_many_like_columns_are_matched_in_bounded_time),
         cmocka_unit_test(test_a_file_that_is_no_database_is_an_error_of_its_queries),
