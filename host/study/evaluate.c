@@ -4,9 +4,8 @@
 #include "minuano/interrupt.h"
 #include "run.h"
 
-static mn_status keep_spider(void *user, const struct mn_spider_result *result)
+mn_status study_keep_spider(struct run *run, const struct mn_spider_result *result)
 {
-    struct run *run = user;
     const struct mn_spider_row row = {.index = (int64_t)result->item->index,
                                       .db_id = result->item->db_id,
                                       .question = result->item->question,
@@ -26,18 +25,33 @@ static mn_status keep_spider(void *user, const struct mn_spider_result *result)
     return mn_interrupt_check();
 }
 
+static mn_status keep_spider(void *user, const struct mn_spider_result *result)
+{
+    return study_keep_spider(user, result);
+}
+
+mn_status study_spider_left(struct run *run, int system, size_t planned, mn_arena *arena,
+                            size_t **left, size_t *count)
+{
+    struct mn_spider_row *rows;
+    size_t done;
+    bool *has = MN_NEW(arena, bool, planned);
+    MN_TRY(mn_results_spider(run->results, system, arena, &rows, &done));
+    for (size_t i = 0; i < done; i++)
+        if ((size_t)rows[i].index < planned) has[rows[i].index] = true;
+    *left = MN_NEW(arena, size_t, planned);
+    *count = 0;
+    for (size_t i = 0; i < planned; i++)
+        if (!has[i]) (*left)[(*count)++] = i;
+    return MN_OK;
+}
+
 static mn_status evaluate_spider(struct run *run, const char *name, const mn_adapter *adapter,
                                  mn_arena *scratch)
 {
     const struct mn_study_settings *s = run->settings;
-    struct mn_spider_row *rows;
-    size_t done, left = 0, *index = MN_NEW(scratch, size_t, run->spider_count);
-    bool *has = MN_NEW(scratch, bool, run->spider_count);
-    MN_TRY(mn_results_spider(run->results, run->system, scratch, &rows, &done));
-    for (size_t i = 0; i < done; i++)
-        if ((size_t)rows[i].index < run->spider_count) has[rows[i].index] = true;
-    for (size_t i = 0; i < run->spider_count; i++)
-        if (!has[i]) index[left++] = i;
+    size_t left, *index;
+    MN_TRY(study_spider_left(run, run->system, run->spider_count, scratch, &index, &left));
     if (left == 0) return MN_OK;
     const struct mn_spider_evaluate_options options = {
         .prompt = run->prompt,
@@ -118,8 +132,9 @@ mn_status study_evaluate(struct run *run, int system, const char *name, const mn
     mn_status st;
     run->system = system;
     MN_GO(mn_arena_open(&scratch));
-    if (run->spider) MN_GO(evaluate_spider(run, name, adapter, scratch));
-    if (run->mmlu) MN_GO(evaluate_mmlu(run, name, adapter, scratch));
+    if (run->spider && run->phase[MN_PHASE_SPIDER])
+        MN_GO(evaluate_spider(run, name, adapter, scratch));
+    if (run->mmlu && run->phase[MN_PHASE_MMLU]) MN_GO(evaluate_mmlu(run, name, adapter, scratch));
 done:
     mn_arena_close(&scratch);
     return st;

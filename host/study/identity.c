@@ -41,6 +41,18 @@ static const char *spider_identity(struct run *run)
     return compact(run->arena, identity);
 }
 
+static const char *baseline_identity(struct run *run)
+{
+    const struct mn_study_settings *s = run->settings;
+    if (!run->baseline_count) return "null";
+    return compact(run->arena,
+                   json_pack("{s:s,s:s,s:I,s:f,s:I,s:I}", "prompt", s->baseline.prompt,
+                             "extraction", mn_sql_extractions[s->baseline.extraction],
+                             "max_new_tokens", (json_int_t)s->baseline.max_new_tokens,
+                             "temperature", s->baseline.temperature, "seed",
+                             (json_int_t)s->spider.seed, "items", (json_int_t)run->baseline_count));
+}
+
 static const char *mmlu_identity(struct run *run)
 {
     const struct mn_study_settings *s = run->settings;
@@ -83,12 +95,14 @@ mn_status study_record(struct run *run)
     const struct mn_study *study = run->study;
     bool cuda = study->device->kind == MN_DEVICE_CUDA;
     json_t *config = mn_settings_json(&mn_study_settings_table, run->settings);
+    json_object_del(config, "phases"); /* the study's parts may come one by one */
     const char *text = compact(run->arena, config);
     MN_TRY(mn_results_agree(run->results, "model_fingerprint", run->model->fingerprint));
     MN_TRY(mn_results_agree(run->results, "quantization",
                             mn_study_quantizations[run->settings->quantization]));
     MN_TRY(mn_results_agree(run->results, "kind of device", cuda ? "cuda" : "reference"));
     MN_TRY(mn_results_agree(run->results, "spider", spider_identity(run)));
+    MN_TRY(mn_results_agree(run->results, "baseline", baseline_identity(run)));
     MN_TRY(mn_results_agree(run->results, "mmlu", mmlu_identity(run)));
     MN_TRY(set_once(run, "name", run->settings->name));
     MN_TRY(set_once(run, "version", study->version));

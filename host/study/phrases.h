@@ -128,7 +128,49 @@
       "pareado de bancos ou matérias inteiros; dentro de uma matéria, de Agresti e Min.") \
     X(NOTE_FLIPS, \
       "Flips are items won and lost against the base; p is the exact McNemar test's.", \
-      "Viradas são itens ganhos e perdidos em relação à base; p é do teste exato de McNemar.")
+      "Viradas são itens ganhos e perdidos em relação à base; p é do teste exato de McNemar.") \
+    X(SEED_EXACT, "The seed study's own figures: {} of {} replies of {} are the gold query as text.", \
+      "Números do próprio estudo original: {} de {} respostas de {} são o gabarito como texto.") \
+    X(SEED_SPIDER, "Its execution metric, both run and sets of rows equal: {} of {} by {}.", \
+      "Sua métrica de execução, ambas rodam e os conjuntos de linhas são iguais: {} de {} por {}.") \
+    X(SEED_MMLU, "Its MMLU, the first of A to D in the reply: {} of {} by {}.", \
+      "Seu MMLU, a primeira de A a D na resposta: {} de {} por {}.") \
+    X(FAULT_SCHEMA, \
+      "Fault of the protocol: the prompt holds no schema, so tables and columns must be guessed.", \
+      "Falha do protocolo: o prompt não traz esquema; tabelas e colunas têm de ser adivinhadas.") \
+    X(FAULT_NESTED, \
+      "Fault of the protocol: training and evaluation nest the prompt differently; evaluation " \
+      "wraps the training text once more, with two [INST] and two BOS.", \
+      "Falha do protocolo: treino e avaliação aninham o prompt de modos diferentes; a avaliação " \
+      "envolve o texto de treino mais uma vez, com dois [INST] e dois BOS.") \
+    X(FAULT_SAMPLING, \
+      "Fault of the protocol: SQL is sampled instead of decoded greedily, so another seed gives " \
+      "other verdicts.", \
+      "Falha do protocolo: o SQL é amostrado em vez de decodificado de modo guloso; outra semente " \
+      "dá outros vereditos.") \
+    X(FAULT_MERGED, \
+      "Fault of the protocol: SQL is measured on adapters merged into the 4-bit weights, MMLU on " \
+      "the unmerged ones: two different models share a row.", \
+      "Falha do protocolo: o SQL é medido em adaptadores fundidos aos pesos de 4 bits, o MMLU nos " \
+      "não fundidos: dois modelos diferentes dividem uma linha.") \
+    X(FAULT_DENOMINATOR, \
+      "Fault of the protocol: a missing database shrinks the denominator instead of being shown.", \
+      "Falha do protocolo: um banco ausente encolhe o denominador em vez de ser mostrado.") \
+    X(FAULT_SORTING, \
+      "Fault of the protocol: its metric sorts rows, which raises where a NULL meets a value, and " \
+      "so fails correct SQL.", \
+      "Falha do protocolo: sua métrica ordena linhas, o que levanta erro quando um NULL encontra " \
+      "um valor, e assim reprova SQL correto.") \
+    X(FAULT_SETS, \
+      "Fault of the protocol: its metric compares sets, which ignores duplicates and order.", \
+      "Falha do protocolo: sua métrica compara conjuntos, o que ignora duplicatas e ordem.") \
+    X(FAULT_FIRST, "Fault of the protocol: only the first {} questions are asked, of few databases.", \
+      "Falha do protocolo: só as primeiras {} perguntas são feitas, de poucos bancos.") \
+    X(SEED_DEPARTURES, \
+      "Not as in the original: the wording of the few-shot prompt, which is not on record, and " \
+      "AdamW's state, 32 bits instead of paged 8.", \
+      "Diferente do original: a redação do prompt few-shot, da qual não há registro, e o estado do " \
+      "AdamW, 32 bits em vez de 8 paginados.")
 /* clang-format on */
 
 #endif

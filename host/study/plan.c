@@ -15,10 +15,10 @@ static mn_status read_name(mn_arena *arena, const struct mn_study_training *befo
                            const json_t *entry, const char *where, const char **out)
 {
     MN_TRY(mn_json_string(entry, where, "name", out));
-    if (!is_name(*out) || strcmp(*out, "base") == 0)
+    if (!is_name(*out) || strcmp(*out, "base") == 0 || strcmp(*out, "baseline") == 0)
         return mn_fail(MN_INVALID,
                        "%s: key \"name\": expected letters, digits, '.', '_' and '-', and not "
-                       "\"base\", found \"%s\"",
+                       "\"base\" or \"baseline\", found \"%s\"",
                        where, *out);
     for (size_t i = 0; i < count; i++)
         if (strcmp(before[i].name, *out) == 0)

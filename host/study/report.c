@@ -14,6 +14,8 @@ static mn_status load_spider(mn_results *results, mn_arena *arena, struct mn_rep
     for (size_t i = 0; i < out->spider_count; i++)
         mn_spider_tally_add(&out->spider, rows[i].hardness, &rows[i].verdict);
     for (size_t i = 0; i < out->spider_count; i++)
+        out->exact += mn_sql_same_text(rows[i].gold, rows[i].sql, rows[i].sql_length);
+    for (size_t i = 0; i < out->spider_count; i++)
         if (rows[i].verdict.official == 0) out->misses[rows[i].verdict.error]++;
     const struct mn_spider_count *all = &out->spider.by[MN_HARDNESSES];
     out->spider_interval = mn_wilson(all->official, all->judged);

@@ -1,5 +1,6 @@
 /* report_format.c: numbers and remarks for people. */
 #include "language.h"
+#include "protocol.h"
 
 #include <math.h>
 #include <string.h>
@@ -85,7 +86,9 @@ static const char *filled(mn_arena *arena, const char *sentence, int64_t first, 
 const char **report_remarks(const struct mn_report *report, enum mn_language language,
                             mn_arena *arena)
 {
-    const char **remarks = MN_NEW(arena, const char *, REMARKS);
+    const char **protocol = protocol_remarks(report, language, arena), **last = protocol;
+    while (*last) last++;
+    const char **remarks = MN_NEW(arena, const char *, REMARKS + (last - protocol));
     int64_t databases = 0, subjects = 0, missing = 0, unparsed = 0, cut = 0;
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         databases = report->comparisons[i].spider[MN_HARDNESSES].clusters;
@@ -118,6 +121,7 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
         if (rows[i].holds)
             remarks[count++] = filled(arena, say(language, rows[i].sentence), rows[i].number,
                                       report->items_planned);
+    while (*protocol) remarks[count++] = *protocol++;
     remarks[count] = NULL;
     return remarks;
 }

@@ -1,5 +1,6 @@
 /* report_json.c: the report as one JSON object. Shares are fractions of one; what cannot be said is
  * null. */
+#include "protocol.h"
 #include "report_format.h"
 
 #include <math.h>
@@ -76,6 +77,7 @@ static json_t *system_json(const struct mn_report_system *system)
     json_t *spider = mn_spider_tally_json(&system->spider);
     json_object_set_new(spider, "planned", json_integer(system->system.spider_planned));
     json_object_set_new(spider, "official_interval", interval_json(&system->spider_interval));
+    json_object_set_new(spider, "exact_text", json_integer(system->exact));
     json_object_set_new(spider, "misses", misses_json(system->misses));
     json_t *mmlu = mn_mmlu_scores_json(&system->mmlu);
     json_object_set_new(mmlu, "calibration", calibration_json(&system->calibration));
@@ -111,6 +113,18 @@ static json_t *comparison_json(const struct mn_report_comparison *c)
                      c->system->system.name, "spider", spider, "mmlu", mmlu);
 }
 
+/* English sentences, as the other forms of the report have them. */
+static json_t *protocol_json(const struct mn_report *report)
+{
+    mn_arena *arena;
+    json_t *sentences = json_array();
+    if (mn_arena_open(&arena) != MN_OK) return sentences;
+    for (const char **remark = protocol_remarks(report, MN_ENGLISH, arena); *remark; remark++)
+        json_array_append_new(sentences, json_string(*remark));
+    mn_arena_close(&arena);
+    return sentences;
+}
+
 json_t *mn_report_json(const struct mn_report *report)
 {
     json_t *systems = json_array(), *comparisons = json_array(), *seconds = json_object();
@@ -126,8 +140,9 @@ json_t *mn_report_json(const struct mn_report *report)
     json_t *run = json_pack("{s:s,s:s,s:s,s:s,s:O}", "minuano", report->version, "model",
                             report->model, "model_fingerprint", report->model_fingerprint, "device",
                             report->device, "config", report->config);
-    return json_pack("{s:s,s:b,s:I,s:I,s:o,s:o,s:o,s:o}", "study", report->name, "complete",
+    return json_pack("{s:s,s:b,s:I,s:I,s:o,s:o,s:o,s:o,s:o}", "study", report->name, "complete",
                      report->complete, "items_done", (json_int_t)report->items_done,
                      "items_planned", (json_int_t)report->items_planned, "run", run, "systems",
-                     systems, "comparisons", comparisons, "times", times);
+                     systems, "comparisons", comparisons, "protocol", protocol_json(report),
+                     "times", times);
 }

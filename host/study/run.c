@@ -22,6 +22,32 @@ static mn_status lock_output(struct run *run)
     return MN_OK;
 }
 
+static size_t first_items(int64_t limit, size_t count)
+{
+    return limit > 0 && (size_t)limit < count ? (size_t)limit : count;
+}
+
+static void choose_phases(struct run *run)
+{
+    const struct mn_strings *named = &run->settings->phases;
+    for (int phase = 0; phase < MN_PHASES; phase++) {
+        run->phase[phase] = named->count == 0;
+        for (size_t i = 0; i < named->count; i++)
+            if (strcmp(named->item[i], mn_study_phases[phase]) == 0) run->phase[phase] = true;
+    }
+}
+
+static mn_status open_baseline(struct run *run)
+{
+    struct mn_spider_prompt prompt; /* read now, so that a wrong one is told before anything runs */
+    const struct mn_study_settings *s = run->settings;
+    if (!s->baseline.prompt) return MN_OK;
+    if (!run->spider)
+        return mn_fail(MN_INVALID, "%s: baseline.prompt needs spider.folder", run->study->where);
+    run->baseline_count = first_items(s->baseline.limit, run->spider->count);
+    return mn_spider_prompt_read(&prompt, s->baseline.prompt);
+}
+
 static mn_status open_data(struct run *run)
 {
     const struct mn_study_settings *s = run->settings;
@@ -33,9 +59,9 @@ static mn_status open_data(struct run *run)
     if (s->spider.folder) {
         MN_TRY(mn_spider_prompt_read(&run->prompt, s->spider.prompt));
         MN_TRY(mn_spider_open(&run->spider, s->spider.folder, s->spider.split));
-        size_t limit = (size_t)s->spider.limit, count = run->spider->count;
-        run->spider_count = limit > 0 && limit < count ? limit : count;
+        run->spider_count = first_items(s->spider.limit, run->spider->count);
     }
+    MN_TRY(open_baseline(run));
     if (run->training_count)
         MN_TRY(mn_spider_open(&run->train, s->spider.folder, s->spider.train_split));
     if (s->mmlu.folder) {
@@ -55,6 +81,7 @@ static mn_status open_run(struct run *run)
                                        .keep_packed = run->settings->keep_packed};
     struct mn_model_config config;
     MN_TRY(mn_arena_open(&run->arena));
+    choose_phases(run);
     MN_TRY(mn_study_trainings(run->arena, run->settings, study->where, &run->trainings,
                               &run->training_count));
     MN_TRY(open_data(run));
@@ -83,21 +110,42 @@ static void close_run(struct run *run)
 /* --- the course of a study --------------------------------------------------------------------
  */
 
+struct ids {
+    int base, baseline;
+    int *training; /* (training_count) */
+};
+
 /* Every system has its row before the first item, so that a report of an unfinished study knows
  * what is missing. */
-static mn_status add_systems(struct run *run, int *ids)
+static mn_status add_systems(struct run *run, struct ids *ids)
 {
     struct mn_system system = {.name = "base",
                                .strength = 1,
                                .spider_planned = (int64_t)run->spider_count,
                                .mmlu_planned = (int64_t)run->mmlu_count};
-    int base;
-    MN_TRY(mn_results_add_system(run->results, &system, &base));
+    const struct mn_system baseline = {
+        .name = MN_STUDY_BASELINE, .strength = 1, .spider_planned = (int64_t)run->baseline_count};
+    MN_TRY(mn_results_add_system(run->results, &system, &ids->base));
+    if (run->baseline_count) MN_TRY(mn_results_add_system(run->results, &baseline, &ids->baseline));
+    ids->training = MN_NEW(run->arena, int, run->training_count);
     for (size_t i = 0; i < run->training_count; i++) {
         system.name = run->trainings[i].name;
         system.settings = run->trainings[i].json;
-        MN_TRY(mn_results_add_system(run->results, &system, &ids[i]));
+        MN_TRY(mn_results_add_system(run->results, &system, &ids->training[i]));
     }
+    return MN_OK;
+}
+
+/* The phases come one by one for each system, so that the first figures are there early. */
+static mn_status run_phases(struct run *run)
+{
+    struct ids ids;
+    MN_TRY(add_systems(run, &ids));
+    if (run->baseline_count && run->phase[MN_PHASE_BASELINE])
+        MN_TRY(study_baseline(run, ids.baseline));
+    MN_TRY(study_evaluate(run, ids.base, "base", NULL));
+    for (size_t i = 0; i < run->training_count; i++)
+        MN_TRY(study_train(run, &run->trainings[i], ids.training[i]));
     return MN_OK;
 }
 
@@ -106,6 +154,11 @@ static mn_status write_reports(struct run *run)
     struct mn_report report = {0};
     mn_status st;
     MN_GO(mn_report_load(run->arena, run->settings->output, &report));
+    if (report.complete && !*report.finished) { /* so that the report tells it too */
+        mn_report_close(&report);
+        MN_GO(study_record_time(run, "finished"));
+        MN_GO(mn_report_load(run->arena, run->settings->output, &report));
+    }
     MN_GO(mn_report_write(&report, MN_ENGLISH, run->settings->output));
 done:
     mn_report_close(&report);
@@ -117,12 +170,7 @@ mn_status mn_study_run(const struct mn_study *study)
     struct run run = {.study = study, .settings = study->settings, .lock = -1};
     mn_status st;
     MN_GO(open_run(&run));
-    int *ids = MN_NEW(run.arena, int, run.training_count);
-    MN_GO(add_systems(&run, ids));
-    MN_GO(study_evaluate(&run, 0, "base", NULL));
-    for (size_t i = 0; i < run.training_count; i++)
-        MN_GO(study_train(&run, &run.trainings[i], ids[i]));
-    MN_GO(study_record_time(&run, "finished"));
+    MN_GO(run_phases(&run));
     MN_GO(write_reports(&run));
 done:
     close_run(&run);

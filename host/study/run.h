@@ -15,7 +15,9 @@ struct run {
     mn_spider *spider, *train; /* NULL: not asked for */
     mn_mmlu *mmlu;
     struct mn_spider_prompt prompt;
-    size_t spider_count; /* first items of spider */
+    size_t spider_count;   /* first items of spider */
+    size_t baseline_count; /* likewise; 0: no baseline */
+    bool phase[MN_PHASES]; /* what is done now */
     struct mn_mmlu_item *mmlu_items;
     size_t mmlu_count;
     struct mn_study_training *trainings;
@@ -35,14 +37,29 @@ MN_CHECKED mn_status study_record_time(struct run *run, const char *key);
 /* --- evaluate.c --------------------------------------------------------------------------------
  */
 
-/* Both tasks on one system: the items that have no row yet. adapter NULL: the base. */
+/* The tasks of this run's phases on one system: the items that have no row yet. adapter NULL: the
+ * base. */
 MN_CHECKED mn_status study_evaluate(struct run *run, int system, const char *name,
                                     const mn_adapter *adapter);
+
+/* Which of the first `planned` items of Spider the system has not answered. *left lives in the
+ * arena. */
+MN_CHECKED mn_status study_spider_left(struct run *run, int system, size_t planned, mn_arena *arena,
+                                       size_t **left, size_t *count);
+/* A row of run->system. */
+MN_CHECKED mn_status study_keep_spider(struct run *run, const struct mn_spider_result *result);
+
+/* --- baseline.c --------------------------------------------------------------------------------
+ */
+
+/* The base with the baseline's prompt, into its rows and OUTPUT/baseline.jsonl. */
+MN_CHECKED mn_status study_baseline(struct run *run, int system);
 
 /* --- training.c --------------------------------------------------------------------------------
  */
 
-/* Trains, or goes on training, records the adapter, then evaluates it. */
+/* Trains, or goes on training, records the adapter, then evaluates it; as far as this run's phases
+ * say. An adapter that is needed and neither there nor trained now is MN_INVALID. */
 MN_CHECKED mn_status study_train(struct run *run, const struct mn_study_training *training,
                                  int system);
 

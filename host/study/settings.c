@@ -3,12 +3,22 @@
 
 const char *const mn_study_quantizations[] = {"none", "nf4", "nf4-double", NULL};
 
+const char *const mn_study_phases[] = {"baseline", "train", "spider", "mmlu", NULL};
+const char *const mn_study_protocols[] = {"none", "seed", NULL};
+
 #define AT(field) offsetof(struct mn_study_settings, field)
 
 static const struct mn_setting rows[] = {
     {"name", MN_SETTING_STRING, AT(name), "study", "of the study, for its report"},
     {"output", MN_SETTING_PATH, AT(output), NULL, "folder of results, adapters and reports",
      .required = true},
+    {"phases", MN_SETTING_STRINGS, AT(phases), NULL, "parts that are done now; none: all of them",
+     .choices = mn_study_phases},
+    {"protocol", MN_SETTING_CHOICE, AT(protocol), "none",
+     "seed: the report names the seed study's own figures and its faults",
+     .choices = mn_study_protocols},
+    {"adapters", MN_SETTING_STRING, AT(adapters), "trainings",
+     "folder of the trainings' folders, below output"},
     {"model", MN_SETTING_MODEL, AT(model), NULL,
      "the base: owner/name in the hub cache, or a folder beginning with /, ./ or ../",
      .required = true},
@@ -18,6 +28,16 @@ static const struct mn_setting rows[] = {
      "keep NF4 weights packed even where they fit expanded: less memory, same values, slower"},
     {"allow_dead_adapter", MN_SETTING_BOOL, AT(allow_dead_adapter), "false",
      "evaluate an adapter that changes nothing, such as one whose every B is zero"},
+    {"baseline.prompt", MN_SETTING_STRING, AT(baseline.prompt), NULL,
+     "the base is asked Spider with this prompt as well, as spider.prompt says; none: it is not"},
+    {"baseline.limit", MN_SETTING_INT, AT(baseline.limit), "0", "first questions; 0: all", .low = 0,
+     .high = 1e9},
+    {"baseline.extraction", MN_SETTING_CHOICE, AT(baseline.extraction), "plain",
+     "how the query is taken out of a reply", .choices = mn_sql_extractions},
+    {"baseline.max_new_tokens", MN_SETTING_INT, AT(baseline.max_new_tokens), "200", "longest reply",
+     .low = 1, .high = 1e6},
+    {"baseline.temperature", MN_SETTING_REAL, AT(baseline.temperature), "0",
+     "0: greedy; with another spider.seed holds", .low = 0, .high = 100},
     {"spider.folder", MN_SETTING_PATH, AT(spider.folder), NULL,
      "Spider's folder; without it there is neither text-to-SQL nor training"},
     {"spider.split", MN_SETTING_STRING, AT(spider.split), "dev", "split that is evaluated"},

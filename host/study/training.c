@@ -36,18 +36,33 @@ done:
     return st;
 }
 
+static mn_status need_adapter(const struct run *run, const struct mn_study_training *training,
+                              const char *folder)
+{
+    const char *file = mn_path(run->arena, folder, "adapter_model.safetensors");
+    if (run->phase[MN_PHASE_TRAIN] || mn_file_exists(file)) return MN_OK;
+    return mn_fail(
+        MN_INVALID,
+        "%s: expected the adapter of \"%s\", found nothing: the phase \"%s\" comes before", file,
+        training->name, mn_study_phases[MN_PHASE_TRAIN]);
+}
+
 mn_status study_train(struct run *run, const struct mn_study_training *training, int system)
 {
-    const char *base = mn_path(run->arena, run->settings->output, "trainings");
+    const char *base = mn_path(run->arena, run->settings->output, run->settings->adapters);
     const char *folder = mn_path(run->arena, base, training->name);
     struct mn_system trained = {.folder = mn_path(run->arena, folder, "final_adapter")};
+    const bool evaluates = run->phase[MN_PHASE_SPIDER] || run->phase[MN_PHASE_MMLU];
     mn_adapter *adapter = NULL;
     mn_status st;
+    if (!run->phase[MN_PHASE_TRAIN] && !evaluates) return MN_OK;
+    MN_GO(need_adapter(run, training, trained.folder));
     MN_GO(mn_make_directories(folder));
-    mn_info("%s: training", training->name);
+    if (run->phase[MN_PHASE_TRAIN]) mn_info("%s: training", training->name);
     MN_GO(train(run, training, folder, &trained.trained));
     MN_GO(fingerprint(run->arena, trained.folder, &trained.fingerprint));
     MN_GO(mn_results_set_trained(run->results, system, &trained));
+    if (!evaluates) goto done;
     MN_GO(mn_adapter_open_audited(&adapter, run->model, trained.folder,
                                   run->settings->allow_dead_adapter));
     MN_GO(study_evaluate(run, system, training->name, adapter));

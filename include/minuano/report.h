@@ -13,6 +13,7 @@ struct mn_report_system {
     struct mn_system system;
     struct mn_spider_tally spider;      /* by hardness, [MN_HARDNESSES] over all */
     struct mn_interval spider_interval; /* of the official accuracy over all, Wilson */
+    int64_t exact; /* of spider: the gold query as text, see mn_sql_same_text */
     struct mn_mmlu_scores mmlu;
     int64_t
         misses[MN_SQL_ERRORS]; /* of spider, official metric, by class; MN_SQL_NONE: wrong rows */

@@ -1,6 +1,7 @@
 /* study.h: the whole experiment from one config: base, trainings, evaluations, report.
  *
  * OUTPUT/results.sqlite       every finished item, see results.h
+ * OUTPUT/baseline.jsonl       the baseline's replies, where the config has one
  * OUTPUT/trainings/NAME/      one training each, see mn_train
  * OUTPUT/report.html, .md, .json, .csv
  *
@@ -11,10 +12,34 @@
 
 #include "minuano/report.h"
 
+/* What a study does, in order; a config may ask for some of it. */
+enum mn_study_phase {
+    MN_PHASE_BASELINE, /* the base on Spider with a prompt of its own */
+    MN_PHASE_TRAIN,
+    MN_PHASE_SPIDER,
+    MN_PHASE_MMLU,
+    MN_PHASES
+};
+extern const char *const mn_study_phases[]; /* "baseline", "train", "spider", "mmlu", NULL */
+
+#define MN_STUDY_BASELINE "baseline" /* its name as a system */
+
+enum mn_study_protocol { MN_PROTOCOL_NONE, MN_PROTOCOL_SEED };
+extern const char *const mn_study_protocols[]; /* "none", "seed", NULL */
+
 struct mn_study_settings {
     const char *name, *output, *model;
-    int quantization; /* enum mn_quantization */
+    struct mn_strings phases; /* count 0: all */
+    int protocol;             /* enum mn_study_protocol */
+    const char *adapters;     /* folder of the trainings, below output */
+    int quantization;         /* enum mn_quantization */
     bool keep_packed, allow_dead_adapter;
+    struct {
+        const char *prompt; /* NULL: no baseline */
+        int64_t limit, max_new_tokens;
+        int extraction;
+        double temperature;
+    } baseline;
     struct {
         const char *folder, *split, *train_split, *prompt;
         int64_t limit, train_limit; /* items; 0: all */

@@ -2,6 +2,7 @@
 # A study that is killed and told to stop again and again ends with the report of one that was left alone: report.csv to
 # the byte, report.json and report.md but for their times.
 set -eu
+. "$MINUANO_SOURCE/tests/study/interrupt.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/whole" "$work/broken"
@@ -21,43 +22,13 @@ JSON
 cp "$work/whole/study.json" "$work/broken/study.json"
 
 cd "$work/whole"
-"$MINUANO" study study.json --device reference --threads 1 --quiet >/dev/null
-
-# Each attempt gets a little longer than the one before, so that the end is reached on any machine.
+study study.json >/dev/null
 cd "$work/broken"
-attempt=0
-while :; do
-    attempt=$((attempt + 1))
-    [ $((attempt % 2)) = 0 ] && signal=TERM || signal=KILL
-    limit=$(awk "BEGIN { print 0.15 + 0.12 * $attempt }")
-    status=0
-    timeout -s $signal "$limit" "$MINUANO" study study.json --device reference --threads 1 --quiet \
-        >out 2>err || status=$?
-    [ $status = 0 ] && break
-    case $status in
-    137 | 124) ;; # killed, or told to stop
-    *) echo "attempt $attempt failed with $status:"; cat err; exit 1 ;;
-    esac
-    [ $attempt -lt 300 ] || { echo "not done after $attempt attempts"; cat err; exit 1; }
-done
-[ $attempt -ge 3 ] || { echo "only $attempt attempts: nothing was interrupted"; exit 1; }
-
-without_times() {
-    sed -e '/^  "times"/,$d' -e '/^| started |/d' -e '/^| finished |/d' \
-        -e '/^| \(first\|second\) | [46] |/s/| [0-9.]* | `/| ` /' "$1"
-}
-cd "$work"
-for name in report.csv report.json report.md; do
-    without_times "whole/run/$name" >a
-    without_times "broken/run/$name" >b
-    cmp a b || { diff a b; exit 1; }
-done
-grep -q '"complete": true' broken/run/report.json
-[ "$(grep -c . broken/run/report.csv)" -gt 30 ]
-find broken/run -name '*.tmp.*' | grep . && { echo "half-written files are left"; exit 1; }
+broken_study 2 study.json
+same_reports "$work/whole/run" run
+[ "$(grep -c . run/report.csv)" -gt 30 ]
 
 # A config that contradicts what was begun is refused; another training may be added.
-cd "$work/broken"
-if "$MINUANO" study study.json --mmlu-shots 2 --device reference --quiet >/dev/null 2>err; then exit 1; fi
+if study study.json --mmlu-shots 2 >/dev/null 2>err; then exit 1; fi
 grep -q 'another mmlu' err
 echo "the same report after $attempt attempts"
