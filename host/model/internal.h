@@ -69,6 +69,7 @@ MN_CHECKED mn_status mn_model_new(mn_model **out, mn_device *device,
 MN_CHECKED mn_status mn_model_load(mn_model *model, struct weight_source *source);
 /* Of a model's content, see files.c; names the base in adapters and results. */
 void mn_fingerprint(const mn_tensors *tensors, const struct mn_model_config *config, char out[65]);
+struct mn_weight *mn_fused_weight(struct mn_layer *layer, enum mn_fused fused);
 /* Replaces absmax (count, on the host) by what 8 bits a block keep of it. */
 void mn_double_quantize(float *absmax, int64_t count);
 
@@ -88,6 +89,9 @@ MN_CHECKED mn_status mn_adapter_lay_out(struct adapter_layout *out, mn_arena *ar
 void mn_adapter_find(const struct adapter_layout *layout, const struct mn_model_config *model,
                      int layer, enum mn_module module, int64_t *a, int64_t *b);
 double mn_lora_scale(const struct mn_lora_config *config);
+/* Row o of W + scale · B (out, rank) · A (rank, in) from that row (in) of W. */
+void mn_add_update(float *row, int64_t o, const struct mn_lora_config *config, const float *a,
+                   const float *b, int in);
 
 /* A PEFT folder on the host. values (layout->count) live in the arena. `base` is the fingerprint of
  * the model; an adapter that was trained on another is refused. It stands in the metadata of

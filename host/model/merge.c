@@ -41,12 +41,11 @@ static bool find_module(const struct merge *merge, const char *name, int *layer,
     return false;
 }
 
-/* rows (out, in) += scale · B (out, rank) · A (rank, in), one row of W at a time. */
-static void add_update(float *row, int64_t o, const struct merge *merge, const float *a,
-                       const float *b, int in)
+void mn_add_update(float *row, int64_t o, const struct mn_lora_config *config, const float *a,
+                   const float *b, int in)
 {
-    const int rank = merge->config.rank;
-    const float scale = (float)mn_lora_scale(&merge->config);
+    const int rank = config->rank;
+    const float scale = (float)mn_lora_scale(config);
     for (int r = 0; r < rank; r++) {
         const float factor = scale * b[o * rank + r];
         const float *from = a + (int64_t)r * in;
@@ -71,7 +70,8 @@ static struct mn_tensor merge_tensor(const struct merge *merge, const struct mn_
     if (adapted) mn_adapter_find(&merge->layout, &merge->model, layer, module, &a, &b);
     for (int64_t o = 0; o < rows; o++) {
         mn_to_floats(row, (const char *)tensor->data + (size_t)(o * in) * width, tensor->type, in);
-        if (adapted) add_update(row, o, merge, merge->values + a, merge->values + b, (int)in);
+        if (adapted)
+            mn_add_update(row, o, &merge->config, merge->values + a, merge->values + b, (int)in);
         mn_from_floats(words + o * in, out.type, row, in);
     }
     free(row);

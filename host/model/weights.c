@@ -185,7 +185,7 @@ static mn_status quantize(const mn_model *model, const struct scratch *scratch,
                                        count, device->stream);
 }
 
-static struct mn_weight *fused_weight(struct mn_layer *layer, enum mn_fused fused)
+struct mn_weight *mn_fused_weight(struct mn_layer *layer, enum mn_fused fused)
 {
     struct mn_weight *const weights[MN_FUSED] = {&layer->qkv, &layer->o, &layer->gate_up,
                                                  &layer->down};
@@ -197,7 +197,7 @@ static mn_status load_module(mn_model *model, struct weight_source *source,
 {
     char name[NAME_ROOM];
     const struct module_shape shape = mn_module_shape(&model->config, module);
-    const struct mn_weight *weight = fused_weight(&model->layer[l], shape.fused);
+    const struct mn_weight *weight = mn_fused_weight(&model->layer[l], shape.fused);
     const int64_t begin = (int64_t)shape.begin * shape.in, count = (int64_t)shape.out * shape.in;
     snprintf(name, sizeof name, "model.layers.%d.%s.weight", l, mn_module_path(module));
     if (model->options.quantization == MN_QUANTIZE_NONE)

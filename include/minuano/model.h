@@ -147,6 +147,10 @@ void mn_adapter_set_strength(mn_adapter *adapter, double strength);
 const mn_adapter *mn_adapter_at_strength(mn_arena *arena, const mn_adapter *adapter,
                                          double strength);
 void mn_adapter_close(mn_adapter **adapter);
+/* Puts W + scale·B·A in the place of each W that the model holds, which is lost. Quantized weights
+ * are expanded, summed in fp32 and quantized again, as PEFT merges into a 4-bit base: the outcome
+ * is not what base and adapter compute together. */
+MN_CHECKED mn_status mn_model_merge(mn_model *model, const char *adapter_folder);
 /* Writes a 16-bit model folder with W + scale·B·A, and the tokenizer's files beside it. */
 MN_CHECKED mn_status mn_merge(const char *model_folder, const char *adapter_folder,
                               const char *out_folder);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "../../host/model/internal.h"
+#include "minuano/nf4.h"
 
 enum { TOKENS = 12, VOCAB = 160 };
 
@@ -69,7 +70,8 @@ static void test_double_quantization_matches_bitsandbytes(void **state)
     mn_tensors_close(&tensors);
 }
 
-static void run(float *logits, const struct mn_model_options *options)
+/* merged: an adapter's folder; NULL: none. */
+static void run(float *logits, const struct mn_model_options *options, const char *merged)
 {
     static const struct mn_limits limits = {.tokens = TOKENS, .sequences = 1, .logit_rows = 5};
     mn_model *model = NULL;
@@ -86,6 +88,7 @@ static void run(float *logits, const struct mn_model_options *options)
                                    .logit_rows = TOKENS,
                                    .logit_row = rows};
     OK(mn_model_open(&model, device, test_fixture("model/tiny"), options));
+    if (merged) OK(mn_model_merge(model, merged));
     OK(mn_context_open(&context, model, &limits));
     OK(mn_forward(context, NULL, &batch));
     OK(mn_logits(context, logits));
@@ -97,12 +100,91 @@ static void test_packed_weights_compute_what_expanded_ones_do(void **state)
 {
     static float dense[TOKENS * VOCAB], expanded[TOKENS * VOCAB], packed[TOKENS * VOCAB];
     (void)state;
-    run(dense, NULL);
+    run(dense, NULL, NULL);
     for (int q = MN_QUANTIZE_NF4; q <= MN_QUANTIZE_NF4_DOUBLE; q++) {
-        run(expanded, &(struct mn_model_options){(enum mn_quantization)q, false});
-        run(packed, &(struct mn_model_options){(enum mn_quantization)q, true});
+        run(expanded, &(struct mn_model_options){(enum mn_quantization)q, false}, NULL);
+        run(packed, &(struct mn_model_options){(enum mn_quantization)q, true}, NULL);
         assert_memory_equal(packed, expanded, sizeof packed);
         assert_memory_not_equal(expanded, dense, sizeof dense);
+    }
+}
+
+/* W + s·B·A of q_proj in layer 0, from the adapter's file, in fp64. */
+static void add_update(double *weight, int out, int in)
+{
+    mn_tensors *tensors = NULL;
+    struct mn_lora_config config;
+    OK(mn_tensors_open(&tensors, test_fixture("model/adapters/all/adapter_model.safetensors")));
+    OK(mn_adapter_config_read(&config, test_fixture("model/adapters/all")));
+    float *a = floats_of(tensors, "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight");
+    float *b = floats_of(tensors, "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight");
+    const double scale = config.alpha / sqrt(config.rank); /* the fixture is rsLoRA's */
+    assert_true(config.rslora);
+    for (int o = 0; o < out; o++)
+        for (int i = 0; i < in; i++)
+            for (int r = 0; r < config.rank; r++)
+                weight[o * in + i] +=
+                    scale * (double)b[o * config.rank + r] * (double)a[r * in + i];
+    free(a);
+    free(b);
+    mn_tensors_close(&tensors);
+}
+
+/* By search for the nearest of the 16 values; what lies between two within rounding may be either.
+ */
+static void check_nf4(const float *found, const double *sum, int64_t count)
+{
+    static const float code[] = {MN_NF4_CODES};
+    for (int64_t begin = 0; begin < count; begin += 64) {
+        double top = 0;
+        for (int i = 0; i < 64; i++) top = fmax(top, fabs(sum[begin + i]));
+        for (int i = 0; i < 64; i++) {
+            double nearest = INFINITY, distance = fabs((double)found[begin + i] - sum[begin + i]);
+            for (int c = 0; c < 16; c++)
+                nearest = fmin(nearest, fabs((double)code[c] * top - sum[begin + i]));
+            assert_true(distance <= nearest + top * (1.0 / 256)); /* bf16 */
+        }
+    }
+}
+
+/* The sum of the weights as they are held, and its quantization, element by element; the rest of
+ * the model is left alone. */
+static void test_an_adapter_is_merged_into_the_weights_as_they_are_held(void **state)
+{
+    (void)state;
+    for (int q = MN_QUANTIZE_NONE; q <= MN_QUANTIZE_NF4; q++) {
+        const struct mn_model_options options = {.quantization = (enum mn_quantization)q};
+        mn_model *model = NULL;
+        OK(mn_model_open(&model, device, test_fixture("model/tiny"), &options));
+        const int in = model->config.hidden, out = model->config.heads * model->config.head_dim;
+        const float *weight = (const float *)model->layer[0].qkv.dense;
+        double *sum = malloc((size_t)(out * in) * sizeof *sum);
+        float norm = *(const float *)model->final_norm;
+        for (int i = 0; i < out * in; i++) sum[i] = (double)weight[i];
+        add_update(sum, out, in);
+        OK(mn_model_merge(model, test_fixture("model/adapters/all")));
+        if (q == MN_QUANTIZE_NF4) check_nf4(weight, sum, (int64_t)out * in);
+        for (int i = 0; q == MN_QUANTIZE_NONE && i < out * in; i++)
+            assert_true(fabs((double)weight[i] - sum[i]) <= 1e-6);
+        assert_true(norm == *(const float *)model->final_norm);
+        free(sum);
+        mn_model_close(&model);
+    }
+}
+
+static void test_packed_weights_are_merged_as_expanded_ones(void **state)
+{
+    static float expanded[TOKENS * VOCAB], packed[TOKENS * VOCAB], plain[TOKENS * VOCAB];
+    const char *adapter = test_fixture("model/adapters/all");
+    (void)state;
+    for (int q = MN_QUANTIZE_NF4; q <= MN_QUANTIZE_NF4_DOUBLE; q++) {
+        const struct mn_model_options dense = {(enum mn_quantization)q, false},
+                                      codes = {(enum mn_quantization)q, true};
+        run(plain, &dense, NULL);
+        run(expanded, &dense, adapter);
+        run(packed, &codes, adapter);
+        assert_memory_equal(packed, expanded, sizeof packed);
+        assert_memory_not_equal(expanded, plain, sizeof plain);
     }
 }
 
@@ -161,6 +243,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_double_quantization_matches_bitsandbytes),
         cmocka_unit_test(test_packed_weights_compute_what_expanded_ones_do),
+        cmocka_unit_test(test_an_adapter_is_merged_into_the_weights_as_they_are_held),
+        cmocka_unit_test(test_packed_weights_are_merged_as_expanded_ones),
         cmocka_unit_test(test_matrices_that_do_not_fill_blocks_are_refused),
         cmocka_unit_test(test_halves_round_to_nearest_even),
     };
