@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "minuano/parallel.h"
 #include "minuano/spider.h"
 
 static const char schema_message[] =
@@ -106,9 +107,23 @@ done:
 
 /* --- evaluation prompts, with their shared prefixes ------------------------------------------- */
 
-struct row {
-    int32_t *ids;
-    size_t count;
+/* Prompts that share what they begin with. */
+struct group {
+    const struct mn_spider_item *item; /* the first of it in the split */
+    bool asked;                        /* some item of it is */
+    size_t members, length;            /* of the shared ids; 0: none */
+    int prefix;                        /* in the list of prefixes, -1: none */
+};
+
+struct builder {
+    const mn_spider *spider;
+    const struct mn_spider_prompt *prompt;
+    const mn_tokenizer *tokenizer;
+    struct group *groups;
+    size_t group_count;
+    size_t *group_of;     /* (spider->count) */
+    struct mn_ids *whole; /* (spider->count) of the items of the groups asked for */
+    struct mn_spider_prompts *out;
 };
 
 /* Questions share a prefix by database where the prompt holds the schema, else all of them. */
@@ -118,111 +133,91 @@ static bool same_group(const struct mn_spider_prompt *prompt, const struct mn_sp
     return a->database == b->database || !strstr(template_of(prompt), "{schema}");
 }
 
-static size_t common(const struct row *a, const struct mn_ids *b, size_t length)
+static void find_groups(struct builder *b)
 {
-    size_t i = 0;
-    while (i < length && i < b->count && a->ids[i] == b->item[i]) i++;
-    return i;
-}
-
-/* Length of what the prompt has in common with those of its whole group in the split, at least one
- * token of each left over. It depends on the split alone, not on which items are asked for, so a
- * resumed run splits its prompts as the whole one. */
-static mn_status prefix_length(const mn_spider *spider, const struct mn_spider_item *item,
-                               const struct mn_spider_prompt *prompt, const mn_tokenizer *tokenizer,
-                               const struct row *own, size_t *out)
-{
-    struct mn_ids other = {0};
-    size_t length = own->count - 1, members = 0;
-    mn_status st = MN_OK;
-    for (size_t i = 0; i < spider->count && length >= SHORTEST_PREFIX; i++) {
-        if (!same_group(prompt, item, &spider->items[i])) continue;
-        other.count = 0;
-        MN_GO(tokenize_prompt(prompt, &spider->items[i], tokenizer, &other));
-        size_t shared = common(own, &other, length);
-        length = shared < other.count ? shared : other.count - 1;
-        members++;
+    for (size_t i = 0; i < b->spider->count; i++) {
+        const struct mn_spider_item *item = &b->spider->items[i];
+        size_t g = 0;
+        while (g < b->group_count && !same_group(b->prompt, b->groups[g].item, item)) g++;
+        if (g == b->group_count)
+            b->groups[b->group_count++] = (struct group){.item = item, .prefix = -1};
+        b->group_of[i] = g;
+        b->groups[g].members++;
     }
-    *out = members > 1 && length >= SHORTEST_PREFIX ? length : 0;
-done:
-    mn_ids_free(&other);
-    return st;
 }
 
-struct group {
-    const struct mn_spider_item *item; /* one of it */
-    size_t length;                     /* 0: no prefix */
-    int prefix;                        /* in the list of prefixes, -1: none */
-};
-
-struct builder {
-    const mn_spider *spider;
-    const struct mn_spider_prompt *prompt;
-    const mn_tokenizer *tokenizer;
-    mn_arena *arena;
-    struct group *groups;
-    size_t group_count;
-    struct mn_spider_prompts *out;
-};
-
-static mn_status group_of(struct builder *b, const struct mn_spider_item *item,
-                          const struct row *row, const struct group **out)
+static mn_status tokenize_item(void *user, size_t i)
 {
-    for (size_t i = 0; i < b->group_count; i++)
-        if (same_group(b->prompt, b->groups[i].item, item)) {
-            *out = &b->groups[i];
-            return MN_OK;
-        }
-    struct group *group = &b->groups[b->group_count];
-    *group = (struct group){.item = item, .prefix = -1};
-    MN_TRY(prefix_length(b->spider, item, b->prompt, b->tokenizer, row, &group->length));
-    if (group->length) {
+    struct builder *b = user;
+    if (!b->groups[b->group_of[i]].asked) return MN_OK;
+    return tokenize_prompt(b->prompt, &b->spider->items[i], b->tokenizer, &b->whole[i]);
+}
+
+/* Length of what the prompts of a group have in common, at least one token of each left over. It
+ * depends on the split alone, not on which items are asked for, so a resumed run splits its prompts
+ * as the whole one. */
+static void find_prefix(struct builder *b, size_t g)
+{
+    struct group *group = &b->groups[g];
+    const struct mn_ids *first = &b->whole[group->item->index];
+    size_t length = first->count - 1;
+    if (group->members < 2) return;
+    for (size_t i = 0; i < b->spider->count; i++) {
+        const struct mn_ids *other = &b->whole[i];
+        size_t same = 0;
+        if (b->group_of[i] != g) continue;
+        while (same < length && same + 1 < other->count && first->item[same] == other->item[same])
+            same++;
+        length = same;
+    }
+    if (length >= SHORTEST_PREFIX) group->length = length;
+}
+
+static void build_prompt(struct builder *b, size_t i, mn_arena *arena, struct mn_prompt *out)
+{
+    struct group *group = &b->groups[b->group_of[i]];
+    const struct mn_ids *whole = &b->whole[i];
+    int32_t *ids = MN_NEW(arena, int32_t, whole->count);
+    memcpy(ids, whole->item, whole->count * sizeof *ids);
+    if (group->length && group->prefix < 0) {
         group->prefix = (int)b->out->prefix_count++;
-        b->out->prefixes[group->prefix] = (struct mn_prefix){row->ids, (int)group->length};
+        b->out->prefixes[group->prefix] = (struct mn_prefix){ids, (int)group->length};
     }
-    b->group_count++;
-    *out = group;
-    return MN_OK;
-}
-
-static mn_status build_prompt(struct builder *b, const struct mn_spider_item *item,
-                              struct mn_prompt *out)
-{
-    struct mn_ids ids = {0};
-    const struct group *group;
-    struct row row;
-    mn_status st;
-    MN_GO(tokenize_prompt(b->prompt, item, b->tokenizer, &ids));
-    row = (struct row){MN_NEW(b->arena, int32_t, ids.count), ids.count};
-    memcpy(row.ids, ids.item, ids.count * sizeof *row.ids);
-    MN_GO(group_of(b, item, &row, &group));
-    *out = (struct mn_prompt){row.ids + group->length, (int)(row.count - group->length),
-                              group->prefix};
-done:
-    mn_ids_free(&ids);
-    return st;
+    *out =
+        (struct mn_prompt){ids + group->length, (int)(whole->count - group->length), group->prefix};
 }
 
 mn_status mn_spider_prompts(const mn_spider *spider, const size_t *index, size_t count,
                             const struct mn_spider_prompt *prompt, const mn_tokenizer *tokenizer,
                             mn_arena *arena, struct mn_spider_prompts *out)
 {
-    size_t groups = spider->database_count + 1;
-    struct mn_spider_prompts prompts = {
-        .prefixes = MN_NEW(arena, struct mn_prefix, groups),
-        .prompts = MN_NEW(arena, struct mn_prompt, count + 1),
-        .count = count,
-    };
-    struct builder builder = {
-        spider, prompt, tokenizer, arena, MN_NEW(arena, struct group, groups), 0, &prompts};
+    struct mn_spider_prompts prompts = {.prompts = MN_NEW(arena, struct mn_prompt, count + 1),
+                                        .count = count};
+    struct builder b = {.spider = spider,
+                        .prompt = prompt,
+                        .tokenizer = tokenizer,
+                        .groups = MN_NEW(arena, struct group, spider->count + 1),
+                        .group_of = MN_NEW(arena, size_t, spider->count + 1),
+                        .whole = MN_NEW(arena, struct mn_ids, spider->count + 1),
+                        .out = &prompts};
+    mn_status st;
+    find_groups(&b);
+    prompts.prefixes = MN_NEW(arena, struct mn_prefix, b.group_count + 1);
     for (size_t i = 0; i < count; i++) {
         size_t at = index ? index[i] : i;
         if (at >= spider->count)
             return mn_fail(MN_INVALID, "Spider item %zu: the split has %zu", at, spider->count);
-        MN_TRY(build_prompt(&builder, &spider->items[at], &prompts.prompts[i]));
+        b.groups[b.group_of[at]].asked = true;
     }
+    MN_GO(mn_parallel(0, spider->count, tokenize_item, &b));
+    for (size_t g = 0; g < b.group_count; g++)
+        if (b.groups[g].asked) find_prefix(&b, g);
+    for (size_t i = 0; i < count; i++)
+        build_prompt(&b, index ? index[i] : i, arena, &prompts.prompts[i]);
     *out = prompts;
-    return MN_OK;
+done:
+    for (size_t i = 0; i < spider->count; i++) mn_ids_free(&b.whole[i]);
+    return st;
 }
 
 /* --- training examples ------------------------------------------------------------------------ */
