@@ -179,6 +179,27 @@ static void lay_out_groups(struct pass *pass, const struct mn_adapter_group *gro
     }
 }
 
+/* Where the groups lie among the rows whose logits are wanted, which ascend. */
+static void lay_out_narrowed(struct pass *pass, const int32_t *logit_row)
+{
+    for (int g = 0, at = 0; g < pass->group_count; g++) {
+        const struct pass_group *group = &pass->groups[g];
+        while (at < pass->logit_rows && logit_row[at] < group->first_row) at++;
+        const int first = at;
+        while (at < pass->logit_rows && logit_row[at] < group->first_row + group->rows) at++;
+        if (at > first)
+            pass->narrowed[pass->narrowed_count++] =
+                (struct pass_group){group->adapter, first, at - first};
+    }
+}
+
+void mn_pass_narrow(struct pass *pass)
+{
+    pass->rows = pass->logit_rows;
+    pass->group_count = pass->narrowed_count;
+    memcpy(pass->groups, pass->narrowed, sizeof pass->groups);
+}
+
 /* Positions go on from the prefix. Returns the longest own segment. */
 static int fill_positions(int32_t *positions, const struct mn_batch *b)
 {
@@ -203,6 +224,7 @@ mn_status mn_pass_prefill(mn_context *c, const mn_adapter *adapter, const struct
     mn_upload_begin(up);
     *pass = (struct pass){.adapter = adapter, .rows = b->tokens, .logit_rows = b->logit_rows};
     lay_out_groups(pass, b->groups, b->group_count, b->offsets);
+    lay_out_narrowed(pass, b->logit_row);
     pass->first_row = (const int64_t *)reserve(up, 2, &first_row);
     memset(first_row, 0, sizeof(int64_t));
     if (loss) {

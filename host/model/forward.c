@@ -106,6 +106,30 @@ static mn_status attend_to_cache(mn_context *c, struct layer_state *layer)
     return device->ops->attention_decode(&args, device->stream);
 }
 
+/* Behind the keys and values of the last layer, a pass that only answers needs no other rows than
+ * those whose logits are wanted. */
+static bool narrows(const mn_context *c, int l)
+{
+    return l == c->model->config.layers - 1 && !c->limits.training &&
+           c->pass.logit_rows < c->pass.rows;
+}
+
+/* Gathers these rows of the attention's output (where queries were: qkv) and of the residual stream
+ * (in `gathered`): the pass goes on with them alone. */
+static mn_status narrow(mn_context *c, struct layer_state *layer)
+{
+    const struct mn_model_config *m = &c->model->config;
+    const struct mn_ops *ops = c->model->device->ops;
+    const struct pass *pass = &c->pass;
+    mn_stream stream = c->model->device->stream;
+    MN_TRY(ops->gather_rows(layer->qkv, layer->attention, pass->logit_row, pass->logit_rows,
+                            m->heads * m->head_dim, stream));
+    MN_TRY(ops->gather_rows(c->gathered, layer->x, pass->logit_row, pass->logit_rows, m->hidden,
+                            stream));
+    mn_pass_narrow(&c->pass);
+    return MN_OK;
+}
+
 /* branch = O(attention(rope(QKV(norm)))) */
 static mn_status attention_block(mn_context *c, int l)
 {
@@ -119,8 +143,11 @@ static mn_status attention_block(mn_context *c, int l)
     if (c->pass.slot)
         MN_TRY(ops->cache_write(layer->cache_k, layer->cache_v, layer->qkv, c->pass.slot,
                                 c->pass.rows, mn_attention_shape_of(m), stream));
-    MN_TRY(c->pass.decode ? attend_to_cache(c, layer) : attend_to_segments(c, layer));
-    return linear(c, l, MN_FUSED_O, c->branch, layer->attention);
+    if (c->pass.logit_rows > 0 || !narrows(c, l))
+        MN_TRY(c->pass.decode ? attend_to_cache(c, layer) : attend_to_segments(c, layer));
+    if (!narrows(c, l)) return linear(c, l, MN_FUSED_O, c->branch, layer->attention);
+    MN_TRY(narrow(c, layer));
+    return linear(c, l, MN_FUSED_O, c->branch, layer->qkv);
 }
 
 /* branch = Down(swiglu(GateUp(norm))) */
@@ -156,11 +183,13 @@ static mn_status run_layer(mn_context *c, int l)
 {
     const struct mn_model *model = c->model;
     struct layer_state *layer = &c->layer[l], *next = layer + 1;
-    const bool last = l == model->config.layers - 1;
+    const bool last = l == model->config.layers - 1, narrowed = narrows(c, l);
+    const mn_act *x = narrowed ? c->gathered : layer->x;
+    mn_act *middle = narrowed ? c->gathered : layer->middle;
     MN_TRY(attention_block(c, l));
-    MN_TRY(join(c, layer->middle, layer->middle_rstd, layer->x, model->layer[l].ff_norm));
+    MN_TRY(join(c, middle, layer->middle_rstd, x, model->layer[l].ff_norm));
     MN_TRY(ff_block(c, l));
-    return join(c, last ? c->final : next->x, last ? c->final_rstd : next->x_rstd, layer->middle,
+    return join(c, last ? c->final : next->x, last ? c->final_rstd : next->x_rstd, middle,
                 last ? model->final_norm : model->layer[l + 1].attention_norm);
 }
 

@@ -146,6 +146,8 @@ struct pass {
         int first_row, rows;
     } groups[MN_ADAPTER_GROUPS]; /* (group_count) rows with adapters of their own */
     int group_count;
+    struct pass_group narrowed[MN_ADAPTER_GROUPS]; /* (narrowed_count) the same among logit_row */
+    int narrowed_count;
     int rows;
     const int32_t *ids, *positions;
     const int32_t *slot;         /* NULL: keys and values are not kept */
@@ -201,6 +203,9 @@ MN_CHECKED mn_status mn_pass_prefill(mn_context *c, const mn_adapter *adapter,
                                      const struct mn_batch *batch, const struct mn_loss *loss);
 MN_CHECKED mn_status mn_pass_decode(mn_context *c, const mn_adapter *adapter,
                                     const struct mn_decode_batch *batch);
+
+/* From here on the pass has the rows whose logits are wanted, and no others. */
+void mn_pass_narrow(struct pass *pass);
 
 /* forward.c */
 MN_CHECKED mn_status mn_run_forward(mn_context *c);
