@@ -1,6 +1,6 @@
 /* data.c: MMLU's folders of CSV files, the groups of its 57 subjects, and which questions are
  * asked. */
-#include "minuano/mmlu.h"
+#include "data.h"
 
 #include <string.h>
 
@@ -182,6 +182,28 @@ static void sort_subjects(mn_mmlu *mmlu)
     }
 }
 
+/* The folder itself, or `data` in it, as the original archive unpacks; in either form. */
+static mn_status read_either(mn_mmlu *mmlu)
+{
+    const char *const places[] = {mmlu->folder, mn_path(mmlu->arena, mmlu->folder, "data")};
+    for (size_t i = 0; i < MN_COUNT(places); i++) {
+        mmlu->folder = places[i];
+        if (mn_is_directory(mn_path(mmlu->arena, mmlu->folder, mmlu->split)))
+            return read_subjects(mmlu);
+        const char *path = mmlu_jsonl_path(mmlu->arena, mmlu->folder, mmlu->split);
+        const char *dev = mmlu_jsonl_path(mmlu->arena, mmlu->folder, "dev");
+        if (path && !dev)
+            return mn_fail(MN_NOT_FOUND, "%s/dev.jsonl: expected beside %s, found nothing",
+                           mmlu->folder, path);
+        if (path) return mmlu_read_jsonl(mmlu, path, dev);
+    }
+    return mn_fail(
+        MN_NOT_FOUND,
+        "%s: expected MMLU: a folder %s of CSV files, or %s.jsonl; found neither, nor in "
+        "data/",
+        places[0], mmlu->split, mmlu->split);
+}
+
 mn_status mn_mmlu_open(mn_mmlu **out, const char *folder, const char *split)
 {
     mn_arena *arena;
@@ -192,7 +214,7 @@ mn_status mn_mmlu_open(mn_mmlu **out, const char *folder, const char *split)
     *mmlu = (mn_mmlu){.folder = mn_arena_strdup(arena, folder),
                       .split = mn_arena_strdup(arena, split),
                       .arena = arena};
-    mn_status st = read_subjects(mmlu);
+    mn_status st = read_either(mmlu);
     if (st != MN_OK) {
         mn_arena_close(&arena);
         return st;

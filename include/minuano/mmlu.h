@@ -35,7 +35,11 @@ MN_CHECKED mn_status mn_csv_read(mn_arena *arena, const char *path, struct mn_cs
 
 /* --- the data set -------------------------------------------------------------------------------
  * DIR/dev/<subject>_dev.csv (the shots), DIR/<split>/<subject>_<split>.csv; six fields a record:
- * question, four choices, the answer's letter. No header. UTF-8. */
+ * question, four choices, the answer's letter. No header. UTF-8.
+ *
+ * Or as Hugging Face has it: DIR/dev.jsonl, DIR/<split>.jsonl (val: or validation.jsonl), a line a
+ * question with "question", "subject", "choices" and "answer". DIR may also hold either in data/,
+ * as the original archive does. */
 
 enum { MN_MMLU_CHOICES = 4 };
 enum mn_mmlu_group {
@@ -64,7 +68,7 @@ struct mn_mmlu_subject {
 };
 typedef struct mn_mmlu mn_mmlu;
 struct mn_mmlu {
-    const char *folder, *split;
+    const char *folder, *split;       /* folder: where they were found */
     struct mn_mmlu_subject *subjects; /* (subject_count) sorted by name */
     size_t subject_count;
     size_t count; /* questions of all subjects */
