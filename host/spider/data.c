@@ -55,10 +55,9 @@ static mn_status read_items(mn_spider *spider, const json_t *root, const char *p
     return MN_OK;
 }
 
-static mn_status load_items(mn_spider *spider, const char *name)
+static mn_status load_items(mn_spider *spider, const char *path)
 {
     json_t *root = NULL;
-    const char *path = mn_path(spider->arena, spider->folder, name);
     MN_TRY(mn_json_load(&root, path));
     mn_status st = read_items(spider, root, path);
     json_decref(root);
@@ -83,12 +82,33 @@ static mn_status load(mn_spider *spider, const char *split)
     for (size_t i = 0; i < MN_COUNT(splits); i++) {
         if (strcmp(splits[i].split, split) != 0) continue;
         MN_TRY(load_databases(spider));
-        for (size_t f = 0; f < MN_COUNT(splits[i].files) && splits[i].files[f]; f++)
-            MN_TRY(load_items(spider, splits[i].files[f]));
+        for (size_t f = 0; f < MN_COUNT(splits[i].files) && splits[i].files[f]; f++) {
+            const char *path = mn_path(spider->arena, spider->folder, splits[i].files[f]);
+            if (!mn_file_exists(path))
+                return mn_fail(MN_NOT_FOUND, "%s: expected for split \"%s\", found no such file",
+                               path, split);
+            MN_TRY(load_items(spider, path));
+        }
         return MN_OK;
     }
     return mn_fail(MN_INVALID, "Spider split: expected dev, train or train+others, found \"%s\"",
                    split);
+}
+
+/* The folder itself, or the one in it that the official archive unpacks to. */
+static mn_status find_folder(mn_arena *arena, const char *folder, const char **out)
+{
+    const char *const places[] = {folder, mn_path(arena, folder, "spider_data"),
+                                  mn_path(arena, folder, "spider")};
+    for (size_t i = 0; i < MN_COUNT(places); i++) {
+        if (!mn_file_exists(mn_path(arena, places[i], "tables.json"))) continue;
+        *out = mn_arena_strdup(arena, places[i]);
+        return MN_OK;
+    }
+    return mn_fail(MN_NOT_FOUND,
+                   "%s: expected Spider: tables.json, or a folder spider_data or spider that holds "
+                   "it; found none of them",
+                   folder);
 }
 
 mn_status mn_spider_open(mn_spider **out, const char *folder, const char *split)
@@ -97,11 +117,11 @@ mn_status mn_spider_open(mn_spider **out, const char *folder, const char *split)
     MN_TRY(mn_arena_open(&arena));
     mn_spider *spider = MN_NEW(arena, mn_spider, 1);
     *spider = (mn_spider){
-        .folder = mn_arena_strdup(arena, folder),
         .split = mn_arena_strdup(arena, split),
         .arena = arena,
     };
-    mn_status st = load(spider, split);
+    mn_status st = find_folder(arena, folder, &spider->folder);
+    if (st == MN_OK) st = load(spider, split);
     if (st != MN_OK)
         mn_spider_close(&spider);
     else

@@ -15,7 +15,8 @@
 
 /* --- the data set, in its official layout ------------------------------------------------------
  * DIR/tables.json, DIR/dev.json, DIR/train_spider.json, DIR/train_others.json (optional),
- * DIR/database/<db_id>/<any>.sqlite. */
+ * DIR/database/<db_id>/<any>.sqlite. DIR may also be where the archive was unpacked: all of it then
+ * lies in spider_data/ or spider/. */
 
 enum mn_hardness { MN_EASY, MN_MEDIUM, MN_HARD, MN_EXTRA, MN_HARDNESS_UNKNOWN, MN_HARDNESSES };
 /* "easy", "medium", "hard", "extra"; NULL for MN_HARDNESS_UNKNOWN: an item without a parse. */
@@ -53,7 +54,7 @@ struct mn_spider_item {
 
 typedef struct mn_spider mn_spider;
 struct mn_spider {
-    const char *folder, *split;
+    const char *folder, *split;   /* folder: where tables.json was found */
     struct mn_spider_item *items; /* (count) */
     size_t count;
     struct mn_spider_database *databases; /* (database_count) in the order of tables.json */

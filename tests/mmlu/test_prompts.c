@@ -162,7 +162,8 @@ static void test_data_set_errors_name_file_and_line(void **state)
     (void)state;
     const char *folder = test_scratch("broken");
     mn_mmlu *mmlu;
-    FAILS(mn_mmlu_open(&mmlu, folder, "test"), MN_NOT_FOUND, "broken: expected MMLU: a folder test of CSV files");
+    FAILS(mn_mmlu_open(&mmlu, folder, "test"), MN_NOT_FOUND,
+          "broken: expected MMLU: a folder test of CSV files");
     FAILS(mn_mmlu_open(&mmlu, folder, "train"), MN_INVALID, "\"train\"");
     write_csv(folder, "dev", "q,a,b,c,d,A\n");
     write_csv(folder, "test", "q,a,b,c,d,A\nq,a,b,c,A\n");
@@ -173,7 +174,8 @@ static void test_data_set_errors_name_file_and_line(void **state)
           "x_test.csv:1: expected A, B, C or D as the answer, found \"E\"");
     write_csv(folder, "test", "q,a,\xff,c,d,A\n");
     FAILS(mn_mmlu_open(&mmlu, folder, "test"), MN_INVALID, "x_test.csv:1: field 3 is not UTF-8");
-    FAILS(mn_mmlu_open(&mmlu, folder, "val"), MN_NOT_FOUND, "broken: expected MMLU: a folder val of CSV files");
+    FAILS(mn_mmlu_open(&mmlu, folder, "val"), MN_NOT_FOUND,
+          "broken: expected MMLU: a folder val of CSV files");
 }
 
 static void test_selection_takes_the_first_of_named_subjects(void **state)

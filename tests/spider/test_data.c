@@ -58,13 +58,40 @@ static void test_train_and_others_are_one_split(void **state)
     mn_spider *spider = NULL;
     (void)state;
     OK(mn_file_write(file_of(folder, "train_spider.json"), fixture_items, strlen(fixture_items)));
-    FAILS(mn_spider_open(&spider, folder, "train+others"), MN_NOT_FOUND, "train_others.json");
+    OK(mn_spider_open(&spider, folder, "train"));
+    assert_int_equal(spider->count, 6);
+    mn_spider_close(&spider);
+    FAILS(mn_spider_open(&spider, folder, "train+others"), MN_NOT_FOUND,
+          "train_others.json: expected for split \"train+others\", found no such file");
     OK(mn_file_write(file_of(folder, "train_others.json"), fixture_items, strlen(fixture_items)));
     OK(mn_spider_open(&spider, folder, "train+others"));
     assert_int_equal(spider->count, 12);
     assert_int_equal(spider->items[11].index, 11);
     mn_spider_close(&spider);
     FAILS(mn_spider_open(&spider, folder, "test"), MN_INVALID, "found \"test\"");
+}
+
+/* As the official archives unpack. */
+static void test_the_folder_inside_is_found(void **state)
+{
+    static const char *const names[] = {"spider", "spider_data"};
+    char outer[4000], inner[4100];
+    (void)state;
+    for (size_t i = 0; i < MN_COUNT(names); i++) {
+        mn_spider *spider = NULL;
+        const char *folder = make_spider();
+        snprintf(outer, sizeof outer, "%s", test_scratch(i ? "archive-b" : "archive-a"));
+        snprintf(inner, sizeof inner, "%s/%s", outer, names[i]);
+        OK(mn_make_directories(outer));
+        FAILS(mn_spider_open(&spider, outer, "dev"), MN_NOT_FOUND,
+              "expected Spider: tables.json, or a folder spider_data or spider that holds it");
+        assert_int_equal(rename(folder, inner), 0);
+        OK(mn_spider_open(&spider, outer, "dev"));
+        assert_int_equal(spider->count, 6);
+        assert_string_equal(spider->folder, inner);
+        assert_int_equal(spider->items[0].database->file_count, 1);
+        mn_spider_close(&spider);
+    }
 }
 
 static void test_broken_files_are_named(void **state)
@@ -196,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_a_split_is_read_with_its_databases),
         cmocka_unit_test(test_every_file_of_a_database_must_agree),
         cmocka_unit_test(test_train_and_others_are_one_split),
+        cmocka_unit_test(test_the_folder_inside_is_found),
         cmocka_unit_test(test_broken_files_are_named),
         cmocka_unit_test(test_hardness_follows_the_official_rules),
         cmocka_unit_test(test_real_spider_is_read_whole),
