@@ -8,6 +8,7 @@
 
 struct baseline {
     struct run *run;
+    int system;
     FILE *file;
     const char *path;
 };
@@ -37,7 +38,7 @@ static mn_status keep(void *user, const struct mn_spider_result *result)
     MN_TRY(write_line(
         baseline->file, baseline->path,
         line_json(item->db_id, item->question, item->query, result->sql, result->sql_length)));
-    return study_keep_spider(baseline->run, result);
+    return study_keep_spider(baseline->run, baseline->system, result);
 }
 
 /* The file as the rows have it, in the order of the questions: whatever an interruption left half
@@ -80,12 +81,13 @@ static mn_status ask(struct baseline *baseline, const size_t *index, size_t left
 
 mn_status study_baseline(struct run *run, int system)
 {
-    struct baseline baseline = {
-        .run = run, .path = mn_path(run->arena, run->settings->output, "baseline.jsonl")};
+    struct baseline baseline = {.run = run,
+                                .system = system,
+                                .path =
+                                    mn_path(run->arena, run->settings->output, "baseline.jsonl")};
     mn_arena *scratch = NULL;
     size_t left, *index;
     mn_status st;
-    run->system = system;
     MN_GO(mn_arena_open(&scratch));
     MN_GO(study_spider_left(run, system, run->baseline_count, scratch, &index, &left));
     MN_GO(write_rows(run, system, scratch, baseline.path));

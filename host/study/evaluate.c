@@ -1,10 +1,37 @@
-/* evaluate.c: asks a system what it has not answered yet, and keeps each answer as it comes. */
+/* evaluate.c: asks all systems what they have not answered yet, in one pass over the items of a
+ * task, and keeps each answer as it comes. */
 #include <string.h>
 
 #include "minuano/interrupt.h"
 #include "run.h"
 
-mn_status study_keep_spider(struct run *run, const struct mn_spider_result *result)
+/* Systems that a pass can take. */
+struct pass {
+    struct run *run;
+    const struct study_asked *asked; /* (count) */
+    size_t count;
+    struct mn_adapters adapters;
+    mn_arena *arena; /* of the pass */
+};
+
+static const char *title_of(const struct pass *pass, const char *task)
+{
+    if (pass->count == 1) return mn_arena_printf(pass->arena, "%s: %s", pass->asked->name, task);
+    return mn_arena_printf(pass->arena, "%s, %zu systems", task, pass->count);
+}
+
+static mn_status keep_tokens(const struct pass *pass, bool mmlu,
+                             const struct mn_token_counts *counts)
+{
+    for (size_t s = 0; s < pass->count; s++)
+        if (!pass->asked[s].point)
+            MN_TRY(mn_results_set_tokens(pass->run->results, pass->asked[s].system, mmlu, counts));
+    return MN_OK;
+}
+
+/* --- Spider --- */
+
+mn_status study_keep_spider(struct run *run, int system, const struct mn_spider_result *result)
 {
     const struct mn_spider_row row = {.index = (int64_t)result->item->index,
                                       .db_id = result->item->db_id,
@@ -21,13 +48,19 @@ mn_status study_keep_spider(struct run *run, const struct mn_spider_result *resu
                                       .logprob = result->logprob,
                                       .gold_rows = result->gold_rows,
                                       .rows = result->rows};
-    MN_TRY(mn_results_add_spider(run->results, run->system, &row));
+    MN_TRY(mn_results_add_spider(run->results, system, &row));
     return mn_interrupt_check();
 }
 
 static mn_status keep_spider(void *user, const struct mn_spider_result *result)
 {
-    return study_keep_spider(user, result);
+    const struct pass *pass = user;
+    return study_keep_spider(pass->run, pass->asked[result->adapter].system, result);
+}
+
+static mn_status keep_spider_tokens(void *user, const struct mn_token_counts *counts)
+{
+    return keep_tokens(user, false, counts);
 }
 
 mn_status study_spider_left(struct run *run, int system, size_t planned, mn_arena *arena,
@@ -46,12 +79,31 @@ mn_status study_spider_left(struct run *run, int system, size_t planned, mn_aren
     return MN_OK;
 }
 
-static mn_status evaluate_spider(struct run *run, const char *name, const mn_adapter *adapter,
-                                 mn_arena *scratch)
+/* skip (spider_count) of one system; *left grows by what is asked. */
+static mn_status mark_spider(const struct pass *pass, const struct study_asked *asked, bool *skip,
+                             size_t *left)
 {
+    struct run *run = pass->run;
+    const size_t all = run->spider_count;
+    size_t *items, count;
+    MN_TRY(study_spider_left(run, asked->system, all, pass->arena, &items, &count));
+    for (size_t i = 0; i < all; i++) skip[i] = true;
+    for (size_t i = 0; i < count; i++) {
+        if (asked->point && !study_is_asked(items[i], all, run->settings->evaluate.limit)) continue;
+        skip[items[i]] = false;
+        ++*left;
+    }
+    return MN_OK;
+}
+
+static mn_status evaluate_spider(struct pass *pass)
+{
+    const struct run *run = pass->run;
     const struct mn_study_settings *s = run->settings;
-    size_t left, *index;
-    MN_TRY(study_spider_left(run, run->system, run->spider_count, scratch, &index, &left));
+    bool *skip = MN_NEW(pass->arena, bool, pass->count * run->spider_count);
+    size_t left = 0;
+    for (size_t i = 0; i < pass->count; i++)
+        MN_TRY(mark_spider(pass, &pass->asked[i], skip + i * run->spider_count, &left));
     if (left == 0) return MN_OK;
     const struct mn_spider_evaluate_options options = {
         .prompt = run->prompt,
@@ -59,29 +111,34 @@ static mn_status evaluate_spider(struct run *run, const char *name, const mn_ada
         .max_new_tokens = (int)s->spider.max_new_tokens,
         .temperature = s->spider.temperature,
         .seed = (uint64_t)s->spider.seed,
+        .adapters = pass->adapters,
+        .skip = skip,
         .finished = keep_spider,
-        .user = run,
-        .title = mn_arena_printf(scratch, "%s: Spider", name)};
-    return mn_spider_evaluate(run->model, adapter, run->tokenizer, run->spider, index, left,
-                              &options);
+        .counted = keep_spider_tokens,
+        .user = pass,
+        .title = title_of(pass, "Spider")};
+    return mn_spider_evaluate(run->model, NULL, run->tokenizer, run->spider, NULL,
+                              run->spider_count, &options);
 }
+
+/* --- MMLU --- */
 
 static mn_status keep_mmlu(void *user, size_t index, const struct mn_mmlu_result *result)
 {
-    struct run *run = user;
+    const struct pass *pass = user;
     (void)index;
     struct mn_mmlu_row row = {.subject = result->item.subject->name,
                               .index = (int64_t)result->item.question->index,
                               .answer = result->item.question->answer,
                               .predicted = result->predicted,
-                              .scored = run->settings->mmlu.answer == MN_MMLU_BY_LOGITS,
+                              .scored = pass->run->settings->mmlu.answer == MN_MMLU_BY_LOGITS,
                               .reply = result->reply,
                               .shots = result->shots,
                               .cut = result->cut,
                               .question = result->item.question->text};
     memcpy(row.choice, result->item.question->choice, sizeof row.choice);
     memcpy(row.logprob, result->logprob, sizeof row.logprob);
-    MN_TRY(mn_results_add_mmlu(run->results, run->system, &row));
+    MN_TRY(mn_results_add_mmlu(pass->run->results, pass->asked[result->adapter].system, &row));
     return mn_interrupt_check();
 }
 
@@ -104,38 +161,72 @@ static bool has_answer(const struct mn_mmlu_row *rows, size_t count,
     return false;
 }
 
-static mn_status evaluate_mmlu(struct run *run, const char *name, const mn_adapter *adapter,
-                               mn_arena *scratch)
+static mn_status keep_mmlu_tokens(void *user, const struct mn_token_counts *counts)
 {
-    const struct mn_study_settings *s = run->settings;
-    struct mn_mmlu_item *left = MN_NEW(scratch, struct mn_mmlu_item, run->mmlu_count);
-    struct mn_mmlu_row *rows;
-    size_t done, count = 0;
-    MN_TRY(mn_results_mmlu(run->results, run->system, scratch, &rows, &done));
-    for (size_t i = 0; i < run->mmlu_count; i++)
-        if (!has_answer(rows, done, &run->mmlu_items[i])) left[count++] = run->mmlu_items[i];
-    if (count == 0) return MN_OK;
-    const struct mn_mmlu_evaluate_options options = {
-        .format = (enum mn_mmlu_format)s->mmlu.format,
-        .answering = (enum mn_mmlu_answering)s->mmlu.answer,
-        .shots = (int)s->mmlu.shots,
-        .max_new_tokens = (int)s->mmlu.max_new_tokens,
-        .finished = keep_mmlu,
-        .user = run,
-        .title = mn_arena_printf(scratch, "%s: MMLU", name)};
-    return mn_mmlu_evaluate(run->model, adapter, run->tokenizer, left, count, &options);
+    return keep_tokens(user, true, counts);
 }
 
-mn_status study_evaluate(struct run *run, int system, const char *name, const mn_adapter *adapter)
+static mn_status mark_mmlu(const struct pass *pass, const struct study_asked *asked, bool *skip,
+                           size_t *left)
 {
-    mn_arena *scratch = NULL;
+    const struct run *run = pass->run;
+    struct mn_mmlu_row *rows;
+    size_t done;
+    MN_TRY(mn_results_mmlu(run->results, asked->system, pass->arena, &rows, &done));
+    for (size_t i = 0; i < run->mmlu_count; i++) {
+        skip[i] =
+            has_answer(rows, done, &run->mmlu_items[i]) ||
+            (asked->point && !study_is_asked(i, run->mmlu_count, run->settings->evaluate.limit));
+        *left += !skip[i];
+    }
+    return MN_OK;
+}
+
+static mn_status evaluate_mmlu(struct pass *pass)
+{
+    const struct run *run = pass->run;
+    const struct mn_study_settings *s = run->settings;
+    bool *skip = MN_NEW(pass->arena, bool, pass->count * run->mmlu_count);
+    size_t left = 0;
+    for (size_t i = 0; i < pass->count; i++)
+        MN_TRY(mark_mmlu(pass, &pass->asked[i], skip + i * run->mmlu_count, &left));
+    if (left == 0) return MN_OK;
+    const struct mn_mmlu_evaluate_options options = {.format = (enum mn_mmlu_format)s->mmlu.format,
+                                                     .answering =
+                                                         (enum mn_mmlu_answering)s->mmlu.answer,
+                                                     .shots = (int)s->mmlu.shots,
+                                                     .max_new_tokens = (int)s->mmlu.max_new_tokens,
+                                                     .adapters = pass->adapters,
+                                                     .skip = skip,
+                                                     .finished = keep_mmlu,
+                                                     .counted = keep_mmlu_tokens,
+                                                     .user = pass,
+                                                     .title = title_of(pass, "MMLU")};
+    return mn_mmlu_evaluate(run->model, NULL, run->tokenizer, run->mmlu_items, run->mmlu_count,
+                            &options);
+}
+
+static mn_status evaluate(struct run *run, const struct study_asked *asked, size_t count)
+{
+    struct pass pass = {.run = run, .asked = asked, .count = count};
+    const mn_adapter *adapters[MN_ADAPTER_GROUPS];
     mn_status st;
-    run->system = system;
-    MN_GO(mn_arena_open(&scratch));
-    if (run->spider && run->phase[MN_PHASE_SPIDER])
-        MN_GO(evaluate_spider(run, name, adapter, scratch));
-    if (run->mmlu && run->phase[MN_PHASE_MMLU]) MN_GO(evaluate_mmlu(run, name, adapter, scratch));
+    for (size_t i = 0; i < count; i++) adapters[i] = asked[i].adapter;
+    pass.adapters = (struct mn_adapters){adapters, (int)count};
+    MN_GO(mn_arena_open(&pass.arena));
+    if (run->spider && run->phase[MN_PHASE_SPIDER]) MN_GO(evaluate_spider(&pass));
+    if (run->mmlu && run->phase[MN_PHASE_MMLU]) MN_GO(evaluate_mmlu(&pass));
 done:
-    mn_arena_close(&scratch);
+    mn_arena_close(&pass.arena);
     return st;
+}
+
+mn_status study_evaluate(struct run *run)
+{
+    for (size_t first = 0; first < run->asked.count; first += MN_ADAPTER_GROUPS) {
+        const size_t left = run->asked.count - first;
+        MN_TRY(evaluate(run, run->asked.item + first,
+                        left < MN_ADAPTER_GROUPS ? left : (size_t)MN_ADAPTER_GROUPS));
+    }
+    return MN_OK;
 }

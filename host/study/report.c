@@ -67,10 +67,14 @@ static mn_status load_mmlu(mn_results *results, mn_arena *arena, struct mn_repor
 static mn_status load_systems(mn_results *results, mn_arena *arena, struct mn_report *out)
 {
     struct mn_system *systems;
-    MN_TRY(mn_results_systems(results, arena, &systems, &out->system_count));
-    out->systems = MN_NEW(arena, struct mn_report_system, out->system_count);
-    for (size_t i = 0; i < out->system_count; i++) {
-        struct mn_report_system *system = &out->systems[i];
+    size_t count;
+    MN_TRY(mn_results_systems(results, arena, &systems, &count));
+    out->systems = MN_NEW(arena, struct mn_report_system, count);
+    out->points = MN_NEW(arena, struct mn_report_system, count);
+    for (size_t i = 0; i < count; i++) {
+        struct mn_report_system *system = mn_system_is_point(&systems[i])
+                                              ? &out->points[out->point_count++]
+                                              : &out->systems[out->system_count++];
         system->system = systems[i];
         MN_TRY(load_spider(results, arena, system));
         MN_TRY(load_mmlu(results, arena, system));

@@ -54,8 +54,8 @@ static mn_status insert_system(mn_results *results, const struct mn_system *syst
     sqlite3_stmt *statement;
     MN_TRY(store_prepare(
         results,
-        "INSERT INTO system(id, name, settings, strength, spider_planned, mmlu_planned)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO system(id, name, settings, strength, spider_planned, mmlu_planned, training)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         &statement));
     sqlite3_bind_int(statement, 1, id);
     bind_text(statement, 2, system->name);
@@ -63,6 +63,7 @@ static mn_status insert_system(mn_results *results, const struct mn_system *syst
     sqlite3_bind_double(statement, 4, system->strength);
     sqlite3_bind_int64(statement, 5, system->spider_planned);
     sqlite3_bind_int64(statement, 6, system->mmlu_planned);
+    bind_text(statement, 7, system->training);
     return store_finish(results, statement);
 }
 
@@ -77,6 +78,7 @@ mn_status mn_results_add_system(mn_results *results, const struct mn_system *sys
     for (size_t i = 0; i < count; i++) {
         if (strcmp(known[i].name, system->name) != 0) continue;
         bool same = same_text(known[i].settings, system->settings) &&
+                    same_text(known[i].training, system->training) &&
                     known[i].strength == system->strength &&
                     known[i].spider_planned == system->spider_planned &&
                     known[i].mmlu_planned == system->mmlu_planned;
@@ -140,6 +142,21 @@ mn_status mn_results_set_trained(mn_results *results, int id, const struct mn_sy
     return store_finish(results, statement);
 }
 
+mn_status mn_results_set_tokens(mn_results *results, int id, bool mmlu,
+                                const struct mn_token_counts *tokens)
+{
+    sqlite3_stmt *statement;
+    MN_TRY(store_prepare(
+        results,
+        mmlu ? "UPDATE system SET mmlu_computed = ?2, mmlu_shared = ?3 WHERE id = ?1"
+             : "UPDATE system SET spider_computed = ?2, spider_shared = ?3 WHERE id = ?1",
+        &statement));
+    sqlite3_bind_int(statement, 1, id);
+    sqlite3_bind_int64(statement, 2, tokens->computed);
+    sqlite3_bind_int64(statement, 3, tokens->shared);
+    return store_finish(results, statement);
+}
+
 static void read_system(sqlite3_stmt *s, mn_arena *arena, struct mn_system *out)
 {
     *out = (struct mn_system){
@@ -157,6 +174,9 @@ static void read_system(sqlite3_stmt *s, mn_arena *arena, struct mn_system *out)
                     .first_loss = sqlite3_column_double(s, 11),
                     .last_loss = sqlite3_column_double(s, 12),
                     .seconds = sqlite3_column_double(s, 13)},
+        .training = column_text(s, arena, 14, NULL),
+        .spider_tokens = {sqlite3_column_int64(s, 15), sqlite3_column_int64(s, 16)},
+        .mmlu_tokens = {sqlite3_column_int64(s, 17), sqlite3_column_int64(s, 18)},
     };
 }
 
@@ -166,10 +186,12 @@ mn_status mn_results_systems(mn_results *results, mn_arena *arena, struct mn_sys
                              size_t *count)
 {
     sqlite3_stmt *statement;
-    MN_TRY(store_prepare(results,
-                         "SELECT id, name, settings, folder, fingerprint, strength, spider_planned,"
-                         " mmlu_planned, steps, tokens, loss_tokens, first_loss, last_loss, seconds"
-                         " FROM system ORDER BY id",
-                         &statement));
+    MN_TRY(
+        store_prepare(results,
+                      "SELECT id, name, settings, folder, fingerprint, strength, spider_planned,"
+                      " mmlu_planned, steps, tokens, loss_tokens, first_loss, last_loss, seconds,"
+                      " training, spider_computed, spider_shared, mmlu_computed, mmlu_shared"
+                      " FROM system ORDER BY id",
+                      &statement));
     return read_systems(results, statement, arena, systems, count);
 }

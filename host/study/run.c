@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -98,6 +99,9 @@ static mn_status open_run(struct run *run)
 static void close_run(struct run *run)
 {
     mn_results_close(&run->results);
+    for (size_t i = 0; i < run->adapters.count; i++) mn_adapter_close(&run->adapters.item[i]);
+    free(run->adapters.item);
+    free(run->asked.item);
     mn_model_close(&run->model);
     mn_tokenizer_close(&run->tokenizer);
     mn_mmlu_close(&run->mmlu);
@@ -128,25 +132,27 @@ static mn_status add_systems(struct run *run, struct ids *ids)
     MN_TRY(mn_results_add_system(run->results, &system, &ids->base));
     if (run->baseline_count) MN_TRY(mn_results_add_system(run->results, &baseline, &ids->baseline));
     ids->training = MN_NEW(run->arena, int, run->training_count);
+    *MN_PUSH(&run->asked) = (struct study_asked){ids->base, system.name, NULL, false};
     for (size_t i = 0; i < run->training_count; i++) {
-        system.name = run->trainings[i].name;
+        system.name = system.training = run->trainings[i].name;
         system.settings = run->trainings[i].json;
         MN_TRY(mn_results_add_system(run->results, &system, &ids->training[i]));
     }
     return MN_OK;
 }
 
-/* The phases come one by one for each system, so that the first figures are there early. */
+/* The base goes first, alone, so that figures, and what is wrong, come early; then all that the
+ * trainings have given is asked in one pass. */
 static mn_status run_phases(struct run *run)
 {
     struct ids ids;
     MN_TRY(add_systems(run, &ids));
     if (run->baseline_count && run->phase[MN_PHASE_BASELINE])
         MN_TRY(study_baseline(run, ids.baseline));
-    MN_TRY(study_evaluate(run, ids.base, "base", NULL));
+    MN_TRY(study_evaluate(run));
     for (size_t i = 0; i < run->training_count; i++)
         MN_TRY(study_train(run, &run->trainings[i], ids.training[i]));
-    return MN_OK;
+    return study_evaluate(run);
 }
 
 static mn_status write_reports(struct run *run)

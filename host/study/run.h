@@ -4,6 +4,14 @@
 
 #include "minuano/study.h"
 
+/* A system that is asked in a pass with others. */
+struct study_asked {
+    int system;
+    const char *name;
+    const mn_adapter *adapter; /* NULL: the base */
+    bool point;                /* of a curve: asked a part of the items, see study_is_asked */
+};
+
 struct run {
     const struct mn_study *study;
     const struct mn_study_settings *settings;
@@ -22,7 +30,8 @@ struct run {
     size_t mmlu_count;
     struct mn_study_training *trainings;
     size_t training_count;
-    int system; /* whose items are being evaluated */
+    MN_LIST(struct study_asked) asked; /* the base first; adapters as they are there */
+    MN_LIST(mn_adapter *) adapters;    /* open, and owned */
 };
 
 /* --- identity.c --------------------------------------------------------------------------------
@@ -37,17 +46,17 @@ MN_CHECKED mn_status study_record_time(struct run *run, const char *key);
 /* --- evaluate.c --------------------------------------------------------------------------------
  */
 
-/* The tasks of this run's phases on one system: the items that have no row yet. adapter NULL: the
- * base. */
-MN_CHECKED mn_status study_evaluate(struct run *run, int system, const char *name,
-                                    const mn_adapter *adapter);
+/* The tasks of this run's phases on everything in run->asked, in one pass over the items of each:
+ * those that have no row yet. */
+MN_CHECKED mn_status study_evaluate(struct run *run);
 
 /* Which of the first `planned` items of Spider the system has not answered. *left lives in the
  * arena. */
 MN_CHECKED mn_status study_spider_left(struct run *run, int system, size_t planned, mn_arena *arena,
                                        size_t **left, size_t *count);
-/* A row of run->system. */
-MN_CHECKED mn_status study_keep_spider(struct run *run, const struct mn_spider_result *result);
+/* A row of the system. */
+MN_CHECKED mn_status study_keep_spider(struct run *run, int system,
+                                       const struct mn_spider_result *result);
 
 /* --- baseline.c --------------------------------------------------------------------------------
  */
@@ -58,9 +67,23 @@ MN_CHECKED mn_status study_baseline(struct run *run, int system);
 /* --- training.c --------------------------------------------------------------------------------
  */
 
-/* Trains, or goes on training, records the adapter, then evaluates it; as far as this run's phases
- * say. An adapter that is needed and neither there nor trained now is MN_INVALID. */
+/* Trains, or goes on training, records the adapter, and puts it and its points into run->asked; as
+ * far as this run's phases say. An adapter that is needed and neither there nor trained now is
+ * MN_INVALID. */
 MN_CHECKED mn_status study_train(struct run *run, const struct mn_study_training *training,
                                  int system);
+
+/* --- points.c ----------------------------------------------------------------------------------
+ */
+
+/* Whether a point is asked item i of `count`: `limit` of them, spread evenly; 0: all. */
+bool study_is_asked(size_t i, size_t count, int64_t limit);
+/* The points of a trained system's curves, as the config's evaluate.* says, into run->asked.
+ * trained: as it is in the results, with its folder. */
+MN_CHECKED mn_status study_add_points(struct run *run, const struct mn_study_training *training,
+                                      const struct mn_system *trained, const mn_adapter *adapter,
+                                      const char *folder);
+/* Opens an adapter into run->adapters; its tensors' SHA-256. */
+MN_CHECKED mn_status study_fingerprint(mn_arena *arena, const char *folder, const char **out);
 
 #endif

@@ -6,16 +6,19 @@
  * simply done again. */
 #include "store.h"
 
-enum { APPLICATION = 0x6d6e7374 /* "mnst" */, VERSION = 2 };
+enum { APPLICATION = 0x6d6e7374 /* "mnst" */, VERSION = 3 };
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE system(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, settings TEXT,"
-    " folder TEXT, fingerprint TEXT, strength REAL NOT NULL, spider_planned INTEGER NOT NULL,"
+    " training TEXT, folder TEXT, fingerprint TEXT, strength REAL NOT NULL, spider_planned INTEGER "
+    "NOT NULL,"
     " mmlu_planned INTEGER NOT NULL, steps INTEGER NOT NULL DEFAULT 0,"
     " tokens INTEGER NOT NULL DEFAULT 0, loss_tokens INTEGER NOT NULL DEFAULT 0,"
     " first_loss REAL NOT NULL DEFAULT 0, last_loss REAL NOT NULL DEFAULT 0,"
-    " seconds REAL NOT NULL DEFAULT 0);"
+    " seconds REAL NOT NULL DEFAULT 0, spider_computed INTEGER NOT NULL DEFAULT 0,"
+    " spider_shared INTEGER NOT NULL DEFAULT 0, mmlu_computed INTEGER NOT NULL DEFAULT 0,"
+    " mmlu_shared INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE spider_question(item INTEGER PRIMARY KEY, db_id TEXT NOT NULL,"
     " question TEXT NOT NULL, gold TEXT NOT NULL, hardness TEXT, gold_rows TEXT);"
     "CREATE TABLE spider_item(system INTEGER NOT NULL REFERENCES system,"

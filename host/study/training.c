@@ -1,9 +1,9 @@
-/* training.c: one adapter of a study, from its examples to its rows in the results. */
+/* training.c: one adapter of a study, from its examples to the row that records it. */
 #include "minuano/audit.h"
 #include "minuano/log.h"
 #include "run.h"
 
-static mn_status fingerprint(mn_arena *arena, const char *folder, const char **out)
+mn_status study_fingerprint(mn_arena *arena, const char *folder, const char **out)
 {
     struct mn_mapping mapping;
     char hex[65];
@@ -17,6 +17,7 @@ static mn_status fingerprint(mn_arena *arena, const char *folder, const char **o
 static mn_status train(struct run *run, const struct mn_study_training *training,
                        const char *folder, struct mn_train_result *out)
 {
+    struct mn_train_settings settings = training->settings;
     struct mn_examples examples = {0};
     mn_arena *scratch = NULL;
     mn_status st;
@@ -29,7 +30,8 @@ static mn_status train(struct run *run, const struct mn_study_training *training
         mn_warn("%s: %lld of %zu examples were cut at %lld tokens, %lld had no loss token left",
                 training->name, (long long)examples.truncated, examples.count,
                 (long long)training->settings.max_length, (long long)examples.dropped);
-    MN_GO(mn_train(run->model, &examples, &training->settings, run->study->ranks, folder, out));
+    if (run->settings->evaluate.checkpoints) settings.keep_checkpoints = 0; /* all of them */
+    MN_GO(mn_train(run->model, &examples, &settings, run->study->ranks, folder, out));
 done:
     mn_examples_free(&examples);
     mn_arena_close(&scratch);
@@ -51,22 +53,21 @@ mn_status study_train(struct run *run, const struct mn_study_training *training,
 {
     const char *base = mn_path(run->arena, run->settings->output, run->settings->adapters);
     const char *folder = mn_path(run->arena, base, training->name);
-    struct mn_system trained = {.folder = mn_path(run->arena, folder, "final_adapter")};
+    struct mn_system trained = {.id = system,
+                                .folder = mn_path(run->arena, folder, "final_adapter")};
     const bool evaluates = run->phase[MN_PHASE_SPIDER] || run->phase[MN_PHASE_MMLU];
-    mn_adapter *adapter = NULL;
-    mn_status st;
+    mn_adapter *adapter;
     if (!run->phase[MN_PHASE_TRAIN] && !evaluates) return MN_OK;
-    MN_GO(need_adapter(run, training, trained.folder));
-    MN_GO(mn_make_directories(folder));
+    MN_TRY(need_adapter(run, training, trained.folder));
+    MN_TRY(mn_make_directories(folder));
     if (run->phase[MN_PHASE_TRAIN]) mn_info("%s: training", training->name);
-    MN_GO(train(run, training, folder, &trained.trained));
-    MN_GO(fingerprint(run->arena, trained.folder, &trained.fingerprint));
-    MN_GO(mn_results_set_trained(run->results, system, &trained));
-    if (!evaluates) goto done;
-    MN_GO(mn_adapter_open_audited(&adapter, run->model, trained.folder,
-                                  run->settings->allow_dead_adapter));
-    MN_GO(study_evaluate(run, system, training->name, adapter));
-done:
-    mn_adapter_close(&adapter);
-    return st;
+    MN_TRY(train(run, training, folder, &trained.trained));
+    MN_TRY(study_fingerprint(run->arena, trained.folder, &trained.fingerprint));
+    MN_TRY(mn_results_set_trained(run->results, system, &trained));
+    if (!evaluates) return MN_OK;
+    MN_TRY(mn_adapter_open_audited(&adapter, run->model, trained.folder,
+                                   run->settings->allow_dead_adapter));
+    *MN_PUSH(&run->adapters) = adapter;
+    *MN_PUSH(&run->asked) = (struct study_asked){system, training->name, adapter, false};
+    return study_add_points(run, training, &trained, adapter, folder);
 }

@@ -46,6 +46,8 @@ struct mn_report {
     json_t *config;                   /* as it was run; owned: mn_report_close */
     struct mn_report_system *systems; /* (system_count), the base first */
     size_t system_count;
+    struct mn_report_system *points; /* (point_count) of curves */
+    size_t point_count;
     struct mn_report_comparison *comparisons; /* (system_count - 1) */
     bool complete;                            /* every planned item is there */
     int64_t items_done, items_planned;

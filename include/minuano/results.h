@@ -6,6 +6,8 @@
 #ifndef MINUANO_RESULTS_H
 #define MINUANO_RESULTS_H
 
+#include <string.h>
+
 #include "minuano/mmlu.h"
 #include "minuano/spider.h"
 #include "minuano/train.h"
@@ -33,20 +35,31 @@ struct mn_system {
     int id; /* 0: the base */
     const char *name;
     const char *settings;                 /* of the training, as JSON; NULL: the base */
+    const char *training;                 /* name of the training it comes from; NULL: the base */
     const char *folder;                   /* of the adapter; NULL: the base, or not trained yet */
     const char *fingerprint;              /* SHA-256 of the adapter's tensors; NULL likewise */
     double strength;                      /* of the adapter: λ */
     int64_t spider_planned, mmlu_planned; /* items */
-    struct mn_train_result trained;       /* zero where not */
+    struct mn_train_result trained;       /* zero where not; .steps: those of the adapter */
+    /* Of the prompts of the planned items; zero until they were counted, and for a point. */
+    struct mn_token_counts spider_tokens, mmlu_tokens;
 };
-/* A new name becomes the next id. A known one must have the same settings, strength and number of
- * items. */
+/* A point of a curve: a checkpoint of a training, or its adapter at another strength. What stands
+ * for the training itself has its name. */
+static inline bool mn_system_is_point(const struct mn_system *system)
+{
+    return system->training && strcmp(system->training, system->name) != 0;
+}
+/* A new name becomes the next id. A known one must have the same settings, training, strength and
+ * number of items. */
 MN_CHECKED mn_status mn_results_add_system(mn_results *results, const struct mn_system *system,
                                            int *id);
 /* Sets folder, fingerprint and trained. An adapter whose fingerprint is no longer what its items
  * were made with is MN_INVALID. */
 MN_CHECKED mn_status mn_results_set_trained(mn_results *results, int id,
                                             const struct mn_system *system);
+MN_CHECKED mn_status mn_results_set_tokens(mn_results *results, int id, bool mmlu,
+                                           const struct mn_token_counts *tokens);
 MN_CHECKED mn_status mn_results_systems(mn_results *results, mn_arena *arena,
                                         struct mn_system **systems, size_t *count);
 

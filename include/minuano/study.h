@@ -53,6 +53,11 @@ struct mn_study_settings {
         int suite, format, answer; /* enum mn_mmlu_suite, _format, _answering */
         int64_t shots, limit, max_new_tokens;
     } mmlu;
+    struct {
+        struct mn_reals strengths;
+        bool checkpoints;
+        int64_t limit;
+    } evaluate;
     json_t *defaults;  /* lora.* and train.* of every training; NULL: none */
     json_t *trainings; /* [{"name": ..., "lora": {...}, "train": {...}}, ...]; NULL: none */
     json_t *sweep;     /* {"lora": {key: [...], ...}, "train": {...}}: a grid of more; NULL: none */

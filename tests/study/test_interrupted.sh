@@ -12,6 +12,7 @@ cat >"$work/whole/study.json" <<JSON
   "name": "interrupted", "output": "run", "model": "$MINUANO_SOURCE/checkpoints/demo",
   "spider": {"folder": "$MINUANO_SOURCE/spider_db/demo", "limit": 24, "train_limit": 64, "max_new_tokens": 32},
   "mmlu": {"folder": "$MINUANO_SOURCE/checkpoints/demo/mmlu", "shots": 1, "limit": 6},
+  "evaluate": {"strengths": [0, 0.5, 1, 1.5], "checkpoints": true, "limit": 7},
   "defaults": {"lora": {"rank": 4, "alpha": 8, "dropout": 0.1}, "train": {"batch": 4, "accumulation": 2}},
   "trainings": [
     {"name": "first", "train": {"steps": 6, "learning_rate": 2e-3, "checkpoint_every": 2}},
@@ -27,6 +28,9 @@ cd "$work/broken"
 broken_study 2 study.json
 same_reports "$work/whole/run" run
 [ "$(grep -c . run/report.csv)" -gt 30 ]
+for point in first@0.5 first@1.5 first@step-2 first@step-4 second@0.5 second@step-1 second@step-3; do
+    grep -q "$point" run/results.sqlite || { echo "no point $point"; exit 1; }
+done
 
 # A config that contradicts what was begun is refused; another training may be added.
 if study study.json --mmlu-shots 2 >/dev/null 2>err; then exit 1; fi

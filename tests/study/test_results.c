@@ -147,7 +147,7 @@ static void test_results_of_another_version_are_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     FAILS(mn_results_open(&results, path, false), MN_UNSUPPORTED,
-          "expected results of version 2, found 1: finish or report this study with");
+          "expected results of version 3, found 1: finish or report this study with");
 }
 
 static void test_results_refuse_what_contradicts_them(void **state)
