@@ -6,14 +6,15 @@ study() {
 }
 
 # broken_study LEAST CONFIG [OPTIONS]: the study is killed, and told to stop, in turn, until it is done; at least LEAST
-# times. Each attempt gets a little longer than the one before, so that the end is reached on any machine.
+# times. The moments are random (the same on every run); on the whole each attempt gets a little longer than the one before,
+# so that the end is reached on any machine.
 broken_study() {
     least=$1 attempt=0
     shift
     while :; do
         attempt=$((attempt + 1))
         [ $((attempt % 2)) = 0 ] && signal=TERM || signal=KILL
-        limit=$(awk "BEGIN { print 0.15 + 0.12 * $attempt }")
+        limit=$(awk "BEGIN { srand($attempt); print 0.15 + 0.05 * $attempt * (0.5 + rand()) }")
         status=0
         timeout -s $signal "$limit" "$MINUANO" study "$@" --device reference --threads 1 --quiet >out 2>err || status=$?
         [ $status = 0 ] && break

@@ -5,33 +5,15 @@ set -eu
 . "$MINUANO_SOURCE/tests/study/interrupt.sh"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cp -r "$MINUANO_SOURCE/configs/seed" "$work/configs"
-cd "$work"
-
-# MMLU with the suite's three subjects, out of the demo's questions.
-for split in dev test; do
-    mkdir -p mmlu/$split
-    for subject in college_computer_science philosophy high_school_macroeconomics; do
-        cat "$MINUANO_SOURCE/checkpoints/demo/mmlu/$split"/*.csv >mmlu/$split/${subject}_$split.csv
-    done
-done
-# What a minute of two cores allows; all else is as the recipe says.
-sed -e 's/"steps": 100/"steps": 2/' -e 's/"batch": 4/"batch": 2/' "$MINUANO_SOURCE/configs/seed/all.json" >configs/all.json
-on_demo() {
-    config=$1
-    shift
-    study "$work/configs/$config.json" --model "$MINUANO_SOURCE/checkpoints/demo" --spider-folder "$MINUANO_SOURCE/spider_db/demo" \
-        --mmlu-folder "$work/mmlu" --baseline-limit 20 --spider-limit 12 --spider-train-limit 32 --mmlu-limit 4 \
-        --baseline-max-new-tokens 16 --spider-max-new-tokens 16 --mmlu-max-new-tokens 4 --output run "$@"
-}
+. "$MINUANO_SOURCE/tests/study/seed.sh"
 
 mkdir whole early parts
-(cd whole && on_demo all >/dev/null)
+(cd whole && on_demo study all >/dev/null)
 cd early
-if on_demo phase3 >/dev/null 2>err; then echo "phase 3 ran without adapters"; exit 1; fi
+if on_demo study phase3 >/dev/null 2>err; then echo "phase 3 ran without adapters"; exit 1; fi
 grep -q 'expected the adapter of "lr_0.0002_max_steps_100", found nothing: the phase "train" comes before' err
 cd ../parts
-for phase in phase1 phase2 phase3 phase4; do on_demo $phase >/dev/null; done
+for phase in phase1 phase2 phase3 phase4; do on_demo study $phase >/dev/null; done
 cd ../whole/run
 same_reports . ../../parts/run
 cmp baseline.jsonl ../../parts/run/baseline.jsonl
