@@ -1,5 +1,5 @@
-/* cmd_bench.c: `minuano bench`, `bench train`, `bench score`, `bench generate`: one table of
- * settings, one file for the four, for they print the same table. */
+/* cmd_bench.c: `minuano bench`, `bench train`, `bench score`, `bench generate`, `bench passes`: one
+ * table of settings, one file for all, for they print the same table. */
 #include "command.h"
 #include "minuano/bench.h"
 #include "model_settings.h"
@@ -7,7 +7,7 @@
 struct bench_settings {
     struct model_settings model;
     const char *random;
-    int64_t tokens, length, rank, steps, batch, new_tokens, seed;
+    int64_t tokens, length, rank, steps, batch, new_tokens, adapters, prefix, seed;
     double dropout;
 };
 
@@ -27,6 +27,10 @@ static const struct mn_setting rows[] = {
      .high = 65536},
     {"new_tokens", MN_SETTING_INT, AT(new_tokens), "40", "generated an example", .low = 1,
      .high = 4096},
+    {"adapters", MN_SETTING_INT, AT(adapters), "2", "passes: adapters beside the base", .low = 1,
+     .high = MN_ADAPTER_GROUPS - 1},
+    {"prefix", MN_SETTING_INT, AT(prefix), "256", "passes: tokens that all prompts share",
+     .high = 32768},
     {"seed", MN_SETTING_INT, AT(seed), "1", "of the random weights"},
     QUANTIZATION_ROWS(struct bench_settings, model),
 };
@@ -37,8 +41,8 @@ static void print_row(const struct mn_bench_row *row)
     char percent[64] = "";
     if (row->ceiling)
         snprintf(percent, sizeof percent, "%6.1f %% of %s", row->percent, row->ceiling);
-    printf("%-34s %-34s %11.1f us %10.1f %-10s %s\n", row->name, row->shape, 1e6 * row->seconds,
-           row->rate, row->unit, percent);
+    printf("%-34s %-34s %11.1f us %10.1f %-10s %s%s\n", row->name, row->shape, 1e6 * row->seconds,
+           row->rate, row->unit, percent, row->note);
 }
 
 static void print_rows(const struct invocation *call, const mn_device *device,
@@ -54,6 +58,7 @@ static void print_rows(const struct invocation *call, const mn_device *device,
                                    row->name, "shape", row->shape, "seconds", row->seconds, "rate",
                                    row->rate, "unit", row->unit, "percent", row->percent);
         if (row->ceiling) json_object_set_new(object, "ceiling", json_string(row->ceiling));
+        if (row->note[0]) json_object_set_new(object, "note", json_string(row->note));
         mn_json_line(stdout, object);
         json_decref(object);
     }
@@ -91,7 +96,9 @@ static mn_status run_job(const struct invocation *call, bench_job *run)
                                      .dropout = settings->dropout,
                                      .steps = (int)settings->steps,
                                      .batch = (int)settings->batch,
-                                     .new_tokens = (int)settings->new_tokens};
+                                     .new_tokens = (int)settings->new_tokens,
+                                     .adapters = (int)settings->adapters,
+                                     .prefix = (int)settings->prefix};
     struct mn_bench_rows found = {0};
     struct mn_model_config config;
     mn_device *device = NULL;
@@ -124,6 +131,11 @@ static mn_status run_score(const struct invocation *call)
 static mn_status run_generate(const struct invocation *call)
 {
     return run_job(call, mn_bench_generate);
+}
+
+static mn_status run_passes(const struct invocation *call)
+{
+    return run_job(call, mn_bench_passes);
 }
 
 const struct command command_bench = {
@@ -164,4 +176,14 @@ const struct command command_bench_generate = {
     .settings = &table,
     .settings_size = sizeof(struct bench_settings),
     .run = run_generate,
+};
+
+const struct command command_bench_passes = {
+    .name = "bench passes",
+    .summary = "time base and adapters in one pass against a pass each, and shared prefixes",
+    .usage = "[options]",
+    .examples = "minuano bench passes --batch 64 --prefix 256 --length 64 --adapters 2\n",
+    .settings = &table,
+    .settings_size = sizeof(struct bench_settings),
+    .run = run_passes,
 };

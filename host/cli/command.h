@@ -61,6 +61,7 @@ struct command {
     X(bench_train)      \
     X(bench_score)      \
     X(bench_generate)   \
+    X(bench_passes)     \
     X(merge)            \
     X(inspect)          \
     X(tokenize)         \

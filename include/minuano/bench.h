@@ -14,6 +14,7 @@ struct mn_bench_row {
     const char *unit; /* "GB/s", "TFLOP/s", "tok/s", "examples/s" */
     double percent;   /* of the ceiling; 0: none applies */
     const char *ceiling;
+    char note[48]; /* "": nothing to add */
 };
 struct mn_bench_rows {
     struct mn_bench_row *item;
@@ -37,6 +38,8 @@ struct mn_bench_job {
     int steps;      /* timed, after two that are not */
     int batch;      /* generate: examples at once */
     int new_tokens; /* generate */
+    int adapters;   /* passes: beside the base */
+    int prefix;     /* passes: tokens that all prompts share; 0: none */
 };
 /* The product rate above, for the floor of a job, in FLOP/s. */
 MN_CHECKED mn_status mn_bench_product(double *flops, mn_device *device,
@@ -50,5 +53,10 @@ MN_CHECKED mn_status mn_bench_score(struct mn_bench_rows *rows, mn_model *model,
 /* Greedy, no end token. */
 MN_CHECKED mn_status mn_bench_generate(struct mn_bench_rows *rows, mn_model *model,
                                        const struct mn_bench_job *job);
+/* `batch` items asked of the base and of random adapters: in one pass, in a pass each, and without
+ * sharing the prefix; by options and by generation. A row tells how many answers differ from those
+ * of one pass, and the widest gap between the log-probabilities of two that do. */
+MN_CHECKED mn_status mn_bench_passes(struct mn_bench_rows *rows, mn_model *model,
+                                     const struct mn_bench_job *job);
 
 #endif

@@ -16,6 +16,13 @@ for job in train score generate; do
     grep -q "\"name\":\"$job\"" out || die "bench $job: $(cat out)"
 done
 
+# On the reference device the bits are the same, whatever shares a pass; but for a prefix computed apart.
+ok bench passes --random tiny --batch 3 --length 16 --prefix 40 --new-tokens 4 --rank 4 --device reference
+[ "$(grep -c 'one pass\|a pass each\|no shared prefix' out)" = 6 ] || die "bench passes: $(cat out)"
+[ "$(grep 'a pass each' out | grep -c ' 0 of 9 differ')" = 2 ] || die "bench passes: $(cat out)"
+grep -q 'score: one pass.* 3 x 3 x (40 + 16), 48 % shared' out || die "bench passes: $(cat out)"
+grep -q 'score: no shared prefix.* 0 % shared' out || die "bench passes: $(cat out)"
+
 fails 2 'expected mistral-7b or tiny, found "gigantic"' bench --random gigantic --device reference
 fails 2 "at least one sequence" bench train --random tiny --tokens 16 --length 32 --device reference
 fails 2 "at least one sequence" bench score --random tiny --tokens 16 --length 32 --device reference
