@@ -12,7 +12,7 @@ static const struct mn_setting rows[] = {
     {"format", MN_SETTING_CHOICE, offsetof(struct report_settings, format), "terminal",
      "all: report.html, .md, .json and .csv in RUN", .choices = formats},
     {"lang", MN_SETTING_CHOICE, offsetof(struct report_settings, language), "en",
-     "of the HTML page", .choices = mn_languages},
+     "of terminal, Markdown and HTML; JSON and CSV have none", .choices = mn_languages},
 };
 static const struct mn_settings table = {"minuano report", rows, MN_COUNT(rows)};
 
@@ -26,8 +26,8 @@ static mn_status run_report(const struct invocation *call)
     mn_status st;
     MN_GO(mn_report_load(call->arena, folder, &report));
     switch (format) {
-    case TERMINAL: mn_report_terminal(&report, stdout); break;
-    case MARKDOWN: mn_report_markdown(&report, stdout); break;
+    case TERMINAL: mn_report_terminal(&report, language, stdout); break;
+    case MARKDOWN: mn_report_markdown(&report, language, stdout); break;
     case HTML: st = mn_report_html(&report, language, stdout); break;
     case CSV: mn_report_csv(&report, stdout); break;
     case ALL: st = mn_report_write(&report, language, folder); break;
@@ -48,6 +48,7 @@ const struct command command_report = {
     .summary = "what a study found: base against each adapter, on both tasks",
     .usage = "RUN [options]",
     .examples = "  minuano report runs/demo\n"
+                "  minuano report runs/demo --lang pt-BR\n"
                 "  minuano report runs/demo --format markdown > report.md\n"
                 "  minuano report runs/demo --format html --lang pt-BR > relatorio.html\n",
     .settings = &table,

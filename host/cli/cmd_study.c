@@ -19,7 +19,7 @@ mn_status run_study(const struct invocation *call)
         mn_json_line(stdout, json);
         json_decref(json);
     } else {
-        mn_report_terminal(&report, stdout);
+        mn_report_terminal(&report, (enum mn_language)settings->language, stdout);
         printf("\n%s holds report.html, report.md, report.json, report.csv and results.sqlite\n",
                settings->output);
     }

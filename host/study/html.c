@@ -1,6 +1,7 @@
 /* html.c: what keeps data in its place in the page. */
 #include "html.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,20 +63,12 @@ void html_json(FILE *out, const json_t *value)
     free(text);
 }
 
-void html_cell(const struct page *page, struct cell cell)
+void html_parameter(FILE *out, const char *value)
 {
-    fprintf(page->out, "<td class=\"n\">%s</td>", localized(page->language, cell).text);
-}
-
-void html_count(const struct page *page, int64_t count)
-{
-    fprintf(page->out, "<td class=\"n\">%lld</td>", (long long)count);
-}
-
-void html_change_cells(const struct page *page, const struct mn_change *change)
-{
-    const struct cell none = {""};
-    html_cell(page, change ? cell_points_interval(change) : none);
-    html_cell(page, change ? cell_flips(change) : none);
-    html_cell(page, change ? cell_p(change->p) : none);
+    for (; *value; value++) {
+        if (isalnum((unsigned char)*value) || strchr("-._~", *value))
+            fputc(*value, out);
+        else
+            fprintf(out, "%%%02X", (unsigned)(unsigned char)*value);
+    }
 }

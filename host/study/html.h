@@ -3,13 +3,14 @@
  * html.c            text, numbers and JSON that cannot leave their place in the page
  * html_table.c      tables
  * html_plot.c       SVG: points with intervals, lines, strips
+ * items_json.c      what the browser of single items shows
  * html_trade_off.c, html_spider.c, html_mmlu.c, html_training.c, html_items.c: sections
  * page/             style and script
  * report_html.c     the page: a list of its sections */
 #ifndef MINUANO_STUDY_HTML_H
 #define MINUANO_STUDY_HTML_H
 
-#include "language.h"
+#include "table.h"
 
 struct page {
     FILE *out;
@@ -26,13 +27,13 @@ void html_string(FILE *out, const char *string); /* NULL: nothing */
 /* A JSON value inside <script type="application/json">: no '<', no byte above 126. */
 void html_json(FILE *out, const json_t *value);
 
-void html_cell(const struct page *page, struct cell cell); /* <td class="n"> */
-void html_count(const struct page *page, int64_t count);
-void html_change_cells(const struct page *page, const struct mn_change *change);
+void html_parameter(FILE *out, const char *value); /* of a link, percent-encoded */
 
-/* --- plots: colours and dashes follow a series' number; every plot has a title for those who do
- * not see it -------------------------------------------------------------------------------------
- */
+/* --- plots --------------------------------------------------------------------------------------
+ * Colours, shapes and dashes follow a series' number; every plot has a title for those who do not
+ * see it. */
+
+enum { PLOT_GREY = 1000 }; /* the series of the base */
 
 struct plot_point {
     double x, y;
@@ -49,9 +50,14 @@ struct plot {
     size_t count;
     bool zero_lines; /* both axes hold zero, drawn as lines */
 };
+/* A series of one point has its name beside it, where there is room. */
 void plot_points(const struct page *page, const struct plot *plot);
 void plot_lines(const struct page *page, const struct plot *plot);
 void plot_legend(const struct page *page, const struct plot *plot);
+void plot_key(const struct page *page, size_t series, bool with_line); /* as in the legend */
+/* Share of right answers over confidence, and how many answers there are of each. */
+void plot_reliability(const struct page *page, const char *title,
+                      const struct mn_calibration *calibration, size_t series);
 /* A table cell: a value with its interval on the scale low … high, the origin as a line; or a bar
  * from the origin. No text, so it stretches with its column. */
 void plot_strip(const struct page *page, double value, struct mn_interval interval, double low,
@@ -60,26 +66,32 @@ void plot_strip(const struct page *page, double value, struct mn_interval interv
 /* --- tables -----------------------------------------------------------------------------------
  */
 
+void html_table(const struct page *page, report_table *make); /* and its note; none without rows */
+/* By hand, where a column is drawn: open, heads, end of heads, rows, close. */
 void html_open_table(const struct page *page, const char *class, const char *caption);
-/* The columns behind the first `texts` hold numbers. */
-void html_table_heads(const struct page *page, const enum phrase *heads, size_t count,
-                      size_t texts);
-void html_close_table(const struct page *page);
+void html_head(const struct page *page, const char *ours, bool number);
+void html_end_heads(const struct page *page);
 void html_open_row(const struct page *page, const char *name); /* of any text */
+void html_cell(const struct page *page, struct cell cell);     /* <td class="n"> */
 void html_close_row(const struct page *page);
-void html_text_cell(const struct page *page, const char *ours);
+void html_close_table(const struct page *page);
 
 /* --- sections: each writes what stands under its title, see report_html.c ---------------------
  */
 
 /* NULL: the base. */
 const struct mn_report_comparison *page_comparison(const struct page *page, size_t system);
+/* The series that a system is everywhere: an adapter its place in the trade-off, the base grey. */
+size_t page_colour(size_t system);
 
 void html_trade_off(const struct page *page);
 void html_spider(const struct page *page);
 void html_mmlu(const struct page *page);
 void html_training(const struct page *page);
 void html_items(const struct page *page);
+/* {"systems":[name],"spider":{"names":[database],"items":[...]},"mmlu":{...}}; *left: items did not
+ * fit. The caller owns it. */
+json_t *items_json(const struct page *page, bool *left);
 
 extern const char page_style[], page_script[]; /* of page/, see cmake/embed.cmake */
 

@@ -5,39 +5,7 @@
 
 #include "html.h"
 
-static void write_score(const struct page *page, const char *system, const char *slice,
-                        const struct mn_mmlu_score *score, const struct mn_change *change)
-{
-    if (!score->total) return;
-    html_open_row(page, system);
-    html_text_cell(page, slice);
-    html_count(page, score->total);
-    struct cell accuracy = cell_percent(score->accuracy), error = cell_error(score->standard_error);
-    fprintf(page->out, "<td class=\"n\">%s %s</td>", localized(page->language, accuracy).text,
-            localized(page->language, error).text);
-    html_cell(page, cell_percent(score->mass));
-    html_change_cells(page, change);
-    html_close_row(page);
-}
-
-static void write_scores(const struct page *page)
-{
-    static const enum phrase heads[] = {SAY_SYSTEM, SAY_SLICE,  SAY_QUESTIONS, SAY_ACCURACY,
-                                        SAY_MASS,   SAY_CHANGE, SAY_FLIPS,     SAY_MCNEMAR};
-    html_open_table(page, "", SAY(page, MMLU));
-    html_table_heads(page, heads, MN_COUNT(heads), 2);
-    for (size_t i = 0; i < page->report->system_count; i++) {
-        const struct mn_report_comparison *c = page_comparison(page, i);
-        const struct mn_mmlu_scores *scores = &page->report->systems[i].mmlu;
-        const char *name = page->report->systems[i].system.name;
-        for (int g = 0; g < MN_MMLU_GROUPS; g++)
-            write_score(page, name, say_group(page->language, g), &scores->groups[g],
-                        c ? &c->mmlu_groups[g] : NULL);
-        write_score(page, name, SAY(page, MACRO), &scores->macro, c ? &c->mmlu_macro : NULL);
-        write_score(page, name, SAY(page, ALL), &scores->micro, c ? &c->mmlu_micro : NULL);
-    }
-    html_close_table(page);
-}
+enum { SUBJECTS_OPEN = 2 }; /* adapters whose subjects are not folded */
 
 struct subject {
     const char *name;
@@ -65,6 +33,60 @@ static double subject_scale(const struct subject *subjects, size_t count)
     return scale;
 }
 
+/* "high_school_physics" as people write it. */
+static const char *spaced(mn_arena *arena, const char *name)
+{
+    char *text = mn_arena_strdup(arena, name);
+    for (char *c = text; *c; c++)
+        if (*c == '_') *c = ' ';
+    return text;
+}
+
+static void write_subject(const struct page *page, size_t system, const struct subject *subject,
+                          double scale)
+{
+    const struct mn_change *change = subject->change;
+    bool marked = report_is_marked(change);
+    fprintf(
+        page->out,
+        "<tr%s><th scope=\"row\"><a href=\"#items?task=mmlu&amp;system=%zu&amp;flip=any&amp;name=",
+        marked ? " class=\"marked\"" : "", system);
+    html_parameter(page->out, subject->name);
+    fputs("\">", page->out);
+    html_string(page->out, spaced(page->arena, subject->name));
+    fputs("</a></th>", page->out);
+    plot_strip(page, change->change, change->interval, -scale, scale, 0, page_colour(system),
+               false);
+    html_cell(page, cell_points_interval(change));
+    html_cell(page, cell_flips(change));
+    fprintf(page->out, "<td class=\"n\">%s%s</td>",
+            localized(page->language, cell_p(change->holm_p)).text,
+            marked ? " <span class=\"mark\" aria-hidden=\"true\">\xE2\x97\x8F</span>" : "");
+    html_close_row(page);
+}
+
+static void write_subject_heads(const struct page *page, double scale)
+{
+    html_open_table(page, "strips", SAY(page, SORTED));
+    html_head(page, SAY(page, SUBJECT), false);
+    fprintf(page->out,
+            "<th scope=\"col\"><div class=\"scale\"><span>%s</span><span>0</span><span>%s</span>"
+            "</div></th>",
+            localized(page->language, cell_points(-scale)).text,
+            localized(page->language, cell_points(scale)).text);
+    html_head(page, SAY(page, CHANGE), true);
+    html_head(page, SAY(page, FLIPS), true);
+    html_head(page, SAY(page, HOLM), true);
+    html_end_heads(page);
+}
+
+static bool any_marked(const struct subject *subjects, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (report_is_marked(subjects[i].change)) return true;
+    return false;
+}
+
 static void draw_subjects(const struct page *page, size_t system)
 {
     const struct mn_report_comparison *c = page_comparison(page, system);
@@ -77,31 +99,41 @@ static void draw_subjects(const struct page *page, size_t system)
     if (!count) return;
     qsort(subjects, count, sizeof *subjects, by_change);
     double scale = subject_scale(subjects, count);
-    fputs("<h4>", page->out);
+    fprintf(page->out, "<details%s><summary>", system <= SUBJECTS_OPEN ? " open" : "");
+    plot_key(page, system - 1, false);
     html_string(page->out, c->system->system.name);
-    fputs("</h4>\n", page->out);
-    html_open_table(page, "strips", SAY(page, SORTED));
-    fprintf(page->out,
-            "<th scope=\"col\">%s</th><th scope=\"col\"><div class=\"scale\"><span>%s</span>"
-            "<span>0</span><span>%s</span></div></th><th scope=\"col\" class=\"n\">%s</th>"
-            "<th scope=\"col\" class=\"n\">%s</th></tr></thead><tbody>\n",
-            SAY(page, SUBJECT), localized(page->language, cell_points(-scale)).text,
-            localized(page->language, cell_points(scale)).text, SAY(page, CHANGE),
-            SAY(page, FLIPS));
-    for (size_t i = 0; i < count; i++) {
-        html_open_row(page, subjects[i].name);
-        plot_strip(page, subjects[i].change->change, subjects[i].change->interval, -scale, scale, 0,
-                   system - 1, false);
-        html_cell(page, cell_points_interval(subjects[i].change));
-        html_cell(page, cell_flips(subjects[i].change));
-        html_close_row(page);
-    }
+    fputs("</summary>\n", page->out);
+    write_subject_heads(page, scale);
+    for (size_t i = 0; i < count; i++) write_subject(page, system, &subjects[i], scale);
     html_close_table(page);
+    if (any_marked(subjects, count))
+        fprintf(page->out, "<p class=\"note\"><span class=\"mark\">\xE2\x97\x8F</span> %s</p>\n",
+                SAY(page, HOLM_MARK));
+    fputs("</details>\n", page->out);
+}
+
+static void draw_calibration(const struct page *page)
+{
+    if (!report_has_calibration(page->report)) return;
+    html_table(page, tables_calibration);
+    fputs("<div class=\"plots small\">\n", page->out);
+    for (size_t i = 0; i < page->report->system_count; i++) {
+        const struct mn_report_system *system = &page->report->systems[i];
+        if (!system->calibration.items) continue;
+        fputs("<figure><figcaption>", page->out);
+        html_string(page->out, system->system.name);
+        fputs("</figcaption>\n", page->out);
+        plot_reliability(page, system->system.name, &system->calibration, page_colour(i));
+        fputs("</figure>\n", page->out);
+    }
+    fprintf(page->out, "</div>\n<p class=\"note\">%s</p>\n", SAY(page, RELIABILITY));
 }
 
 void html_mmlu(const struct page *page)
 {
-    write_scores(page);
+    html_table(page, tables_mmlu_groups);
     if (page->report->system_count > 1) fprintf(page->out, "<h3>%s</h3>\n", SAY(page, BY_SUBJECT));
     for (size_t i = 1; i < page->report->system_count; i++) draw_subjects(page, i);
+    draw_calibration(page);
+    html_table(page, tables_mmlu);
 }

@@ -6,79 +6,93 @@ static double share(int64_t part, int64_t whole)
     return (double)part / (double)whole; /* NaN without items */
 }
 
-static void draw_hardness(const struct page *page)
+/* One bar a system under each name; the first names the group. */
+struct bars {
+    const struct page *page;
+    size_t systems; /* that have a bar in each group */
+    size_t next;
+};
+
+static void open_bars(const struct page *page, const char *caption, const char *first,
+                      const char *value)
 {
-    html_open_table(page, "strips", SAY(page, OFFICIAL));
-    fprintf(page->out,
-            "<th scope=\"col\">%s</th><th scope=\"col\">%s</th><th scope=\"col\">"
-            "<div class=\"scale\"><span>0 %%</span><span>100 %%</span></div></th>"
-            "<th scope=\"col\" class=\"n\">%s</th></tr></thead><tbody>\n",
-            SAY(page, HARDNESS), SAY(page, SYSTEM), SAY(page, ACCURACY));
-    for (int h = 0; h <= MN_HARDNESSES; h++)
-        for (size_t i = 0; i < page->report->system_count; i++) {
-            const struct mn_report_system *system = &page->report->systems[i];
-            const struct mn_spider_count *count = &system->spider.by[h];
-            if (!count->judged) continue;
-            double accuracy = share(count->official, count->judged);
-            html_open_row(page, say_hardness(page->language, h));
-            fputs("<td>", page->out);
-            html_string(page->out, system->system.name);
-            fputs("</td>", page->out);
-            /* The base takes the grey at the end; adapters keep the colours of the trade-off. */
-            plot_strip(page, accuracy, mn_wilson(count->official, count->judged), 0, 1, 0,
-                       i ? i - 1 : 6, true);
-            html_cell(page, cell_percent(accuracy));
-            html_close_row(page);
-        }
-    html_close_table(page);
+    html_open_table(page, "strips", caption);
+    html_head(page, first, false);
+    html_head(page, SAY(page, SYSTEM), false);
+    fputs("<th scope=\"col\"><div class=\"scale\"><span>0 %</span><span>100 %</span></div></th>",
+          page->out);
+    html_head(page, value, true);
+    html_end_heads(page);
 }
 
-static void write_spider_row(const struct page *page, size_t system, int h)
+/* The next bar: of the group's first system, its name stands before all of them. */
+static void write_bar(struct bars *bars, const char *group, size_t system, double value,
+                      struct mn_interval interval, const char *text)
 {
-    const struct mn_report_system *s = &page->report->systems[system];
-    const struct mn_spider_count *count = &s->spider.by[h];
-    const struct mn_report_comparison *c = page_comparison(page, system);
-    if (!count->total) return;
-    html_open_row(page, s->system.name);
-    html_text_cell(page, say_hardness(page->language, h));
-    html_count(page, count->judged);
-    html_count(page, count->missing);
-    html_cell(page, cell_percent(share(count->official, count->judged)));
-    html_cell(page, cell_interval(mn_wilson(count->official, count->judged)));
-    html_cell(page, cell_percent(share(count->distinct, count->judged)));
-    html_cell(page, cell_percent(share(count->seed, count->judged)));
-    html_change_cells(page, c ? &c->spider[h] : NULL);
+    const struct page *page = bars->page;
+    bool first = bars->next++ % bars->systems == 0;
+    fprintf(page->out, "<tr%s>", first ? " class=\"begins\"" : "");
+    if (first)
+        fprintf(page->out, "<th scope=\"rowgroup\" rowspan=\"%zu\">%s</th>", bars->systems, group);
+    fputs("<td>", page->out);
+    html_string(page->out, page->report->systems[system].system.name);
+    fputs("</td>", page->out);
+    plot_strip(page, value, interval, 0, 1, 0, page_colour(system), true);
+    fprintf(page->out, "<td class=\"n\">%s</td>", text);
     html_close_row(page);
 }
 
-static void write_errors(const struct page *page)
+static size_t count_systems(const struct page *page, int hardness)
 {
-    html_open_table(page, "", SAY(page, ERRORS));
-    fprintf(page->out, "<th scope=\"col\">%s</th>", SAY(page, SYSTEM));
-    for (int e = 1; e < MN_SQL_ERRORS; e++)
-        fprintf(page->out, "<th scope=\"col\" class=\"n\">%s</th>",
-                say_error(page->language, (enum mn_sql_error)e));
-    fputs("</tr></thead><tbody>\n", page->out);
-    for (size_t i = 0; i < page->report->system_count; i++) {
-        const struct mn_report_system *system = &page->report->systems[i];
-        html_open_row(page, system->system.name);
-        for (int e = 1; e < MN_SQL_ERRORS; e++)
-            html_count(page, system->spider.by[MN_HARDNESSES].errors[e]);
-        html_close_row(page);
+    size_t count = 0;
+    for (size_t i = 0; i < page->report->system_count; i++)
+        count += page->report->systems[i].spider.by[hardness].judged > 0;
+    return count;
+}
+
+static void draw_hardness(const struct page *page)
+{
+    open_bars(page, SAY(page, SPIDER_TITLE), SAY(page, HARDNESS), SAY(page, ACCURACY));
+    for (int h = 0; h <= MN_HARDNESSES; h++) {
+        struct bars bars = {.page = page, .systems = count_systems(page, h)};
+        for (size_t i = 0; i < page->report->system_count; i++) {
+            const struct mn_spider_count *count = &page->report->systems[i].spider.by[h];
+            double accuracy = share(count->official, count->judged);
+            if (count->judged)
+                write_bar(&bars, say_hardness(page->language, h), i, accuracy,
+                          mn_wilson(count->official, count->judged),
+                          localized(page->language, cell_percent(accuracy)).text);
+        }
     }
     html_close_table(page);
 }
 
+/* Each class that occurs, as a share of what was judged. */
+static void draw_misses(const struct page *page)
+{
+    const struct mn_report *report = page->report;
+    size_t systems = count_systems(page, MN_HARDNESSES), classes = 0;
+    for (int m = 0; m < MN_MISSES; m++) classes += report_has_miss(report, m);
+    if (!classes) return;
+    open_bars(page, SAY(page, MISSES_TITLE), SAY(page, CLASS), SAY(page, MISSES));
+    for (int m = 0; m < MN_MISSES; m++) {
+        struct bars bars = {.page = page, .systems = systems};
+        for (size_t i = 0; report_has_miss(report, m) && i < report->system_count; i++) {
+            const struct mn_report_system *system = &report->systems[i];
+            int64_t judged = system->spider.by[MN_HARDNESSES].judged;
+            if (judged)
+                write_bar(&bars, say_miss(page->language, m), i, share(system->misses[m], judged),
+                          mn_wilson(system->misses[m], judged),
+                          mn_arena_printf(page->arena, "%lld", (long long)system->misses[m]));
+        }
+    }
+    html_close_table(page);
+    fprintf(page->out, "<p class=\"note\">%s</p>\n", SAY(page, MISSES_NOTE));
+}
+
 void html_spider(const struct page *page)
 {
-    static const enum phrase heads[] = {SAY_SYSTEM,   SAY_HARDNESS, SAY_JUDGED,   SAY_MISSING,
-                                        SAY_OFFICIAL, SAY_INTERVAL, SAY_DISTINCT, SAY_SEED_METRIC,
-                                        SAY_CHANGE,   SAY_FLIPS,    SAY_MCNEMAR};
     draw_hardness(page);
-    html_open_table(page, "", SAY(page, SPIDER));
-    html_table_heads(page, heads, MN_COUNT(heads), 2);
-    for (size_t i = 0; i < page->report->system_count; i++)
-        for (int h = 0; h <= MN_HARDNESSES; h++) write_spider_row(page, i, h);
-    html_close_table(page);
-    write_errors(page);
+    draw_misses(page);
+    html_table(page, tables_spider);
 }

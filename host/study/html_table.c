@@ -1,6 +1,8 @@
 /* html_table.c: tables of the page. */
 #include "html.h"
 
+#include <string.h>
+
 void html_open_table(const struct page *page, const char *class, const char *caption)
 {
     fprintf(page->out,
@@ -9,11 +11,13 @@ void html_open_table(const struct page *page, const char *class, const char *cap
             caption, class, caption);
 }
 
-void html_table_heads(const struct page *page, const enum phrase *heads, size_t count, size_t texts)
+void html_head(const struct page *page, const char *ours, bool number)
 {
-    for (size_t i = 0; i < count; i++)
-        fprintf(page->out, "<th scope=\"col\"%s>%s</th>", i < texts ? "" : " class=\"n\"",
-                say(page->language, heads[i]));
+    fprintf(page->out, "<th scope=\"col\"%s>%s</th>", number ? " class=\"n\"" : "", ours);
+}
+
+void html_end_heads(const struct page *page)
+{
     fputs("</tr></thead><tbody>\n", page->out);
 }
 
@@ -34,7 +38,46 @@ void html_close_row(const struct page *page)
     fputs("</tr>\n", page->out);
 }
 
-void html_text_cell(const struct page *page, const char *ours)
+void html_cell(const struct page *page, struct cell cell)
 {
-    fprintf(page->out, "<td>%s</td>", ours);
+    fprintf(page->out, "<td class=\"n\">%s</td>", localized(page->language, cell).text);
+}
+
+/* A system has several rows: the second column says which. */
+static bool is_grouped(const struct table *table)
+{
+    return table->column_count > 1 && !table->columns[1].number;
+}
+
+static void write_row(const struct page *page, const struct table *table, size_t row)
+{
+    const char *const *cells = table->cells.item + row * table->column_count;
+    /* A rule where the next system begins. */
+    bool begins = row > 0 && is_grouped(table) &&
+                  strcmp(cells[0], cells[-(ptrdiff_t)table->column_count]) != 0;
+    fprintf(page->out, "<tr%s><th scope=\"row\">", begins ? " class=\"begins\"" : "");
+    html_string(page->out, cells[0]);
+    fputs("</th>", page->out);
+    for (size_t c = 1; c < table->column_count; c++) {
+        fputs(table->columns[c].number ? "<td class=\"n\">" : "<td>", page->out);
+        html_string(page->out, cells[c]);
+        fputs("</td>", page->out);
+    }
+    html_close_row(page);
+}
+
+void html_table(const struct page *page, report_table *make)
+{
+    struct table table;
+    make(page->report, page->language, page->arena, &table);
+    if (table.row_count) {
+        html_open_table(page, is_grouped(&table) ? "grouped" : "", table.title);
+        for (size_t c = 0; c < table.column_count; c++)
+            html_head(page, table.columns[c].head, table.columns[c].number);
+        html_end_heads(page);
+        for (size_t r = 0; r < table.row_count; r++) write_row(page, &table, r);
+        html_close_table(page);
+        if (table.note) fprintf(page->out, "<p class=\"note\">%s</p>\n", table.note);
+    }
+    table_close(&table);
 }

@@ -1,12 +1,14 @@
-/* html_trade_off.c: what each adapter gained and lost. */
+/* html_trade_off.c: what each adapter gained and lost, and how sure that is: the first screen. */
 #include "html.h"
+
+enum { CARDS = 6 }; /* more adapters have the plot and the table alone */
 
 static struct mn_interval in_points(struct mn_interval of)
 {
     return (struct mn_interval){100 * of.low, 100 * of.high};
 }
 
-static void draw_trade_off(const struct page *page)
+static void draw_plot(const struct page *page)
 {
     size_t count = page->report->system_count - 1;
     struct plot_series *series = MN_NEW(page->arena, struct plot_series, count);
@@ -24,25 +26,54 @@ static void draw_trade_off(const struct page *page)
                               .series = series,
                               .count = count,
                               .zero_lines = true};
-    fprintf(page->out, "<figure><figcaption>%s</figcaption>\n", SAY(page, TRADE_OFF_UP));
-    plot_legend(page, &plot);
+    fputs("<figure class=\"trade-off\">\n", page->out);
     plot_points(page, &plot);
-    fputs("</figure>\n", page->out);
+    plot_legend(page, &plot);
+    fprintf(page->out, "<figcaption>%s</figcaption>\n</figure>\n", SAY(page, TRADE_OFF_UP));
+}
+
+static void write_task(const struct page *page, size_t system, const char *task, const char *title,
+                       const struct mn_change *change)
+{
+    static const char *const classes[] = {"bad", "unclear", "good"};
+    const char *sentence = report_sentence(change, page->language, page->arena);
+    if (!sentence) return;
+    FILE *out = page->out;
+    fprintf(out,
+            "<div class=\"task\"><p class=\"label\">%s</p><p class=\"from-to\">%s "
+            "<span aria-hidden=\"true\">\xE2\x86\x92</span> <strong>%s</strong></p>",
+            title, localized(page->language, cell_percent(change->before)).text,
+            localized(page->language, cell_percent(change->after)).text);
+    fprintf(out, "<p class=\"change %s\">%s</p>", classes[report_clear(change) + 1],
+            localized(page->language, cell_points(change->change)).text);
+    fprintf(out,
+            "<p class=\"sentence\">%s. <a "
+            "href=\"#items?task=%s&amp;system=%zu&amp;flip=any\">%s</a></p>"
+            "</div>\n",
+            sentence, task, system, SAY(page, SEE_ITEMS));
+}
+
+static void write_card(const struct page *page, size_t system)
+{
+    const struct mn_report_comparison *c = page_comparison(page, system);
+    fputs("<article class=\"card\"><h3>", page->out);
+    plot_key(page, system - 1, false);
+    html_string(page->out, c->system->system.name);
+    fputs("</h3>\n", page->out);
+    write_task(page, system, "spider", SAY(page, SPIDER), &c->spider[MN_HARDNESSES]);
+    write_task(page, system, "mmlu", SAY(page, MMLU), &c->mmlu_micro);
+    fputs("</article>\n", page->out);
 }
 
 void html_trade_off(const struct page *page)
 {
-    static const enum phrase heads[] = {SAY_ADAPTER,     SAY_CHANGE_SPIDER, SAY_FLIPS,  SAY_MCNEMAR,
-                                        SAY_CHANGE_MMLU, SAY_FLIPS,         SAY_MCNEMAR};
-    html_open_table(page, "", SAY(page, TRADE_OFF_TEXT));
-    html_table_heads(page, heads, MN_COUNT(heads), 1);
-    for (size_t i = 0; i + 1 < page->report->system_count; i++) {
-        const struct mn_report_comparison *c = &page->report->comparisons[i];
-        html_open_row(page, c->system->system.name);
-        html_change_cells(page, &c->spider[MN_HARDNESSES]);
-        html_change_cells(page, &c->mmlu_micro);
-        html_close_row(page);
-    }
-    html_close_table(page);
-    draw_trade_off(page);
+    size_t adapters = page->report->system_count - 1;
+    fputs("<div class=\"first\">\n<div class=\"cards\">\n", page->out);
+    for (size_t i = 1; i <= adapters && adapters <= CARDS; i++) write_card(page, i);
+    if (adapters > CARDS) html_table(page, tables_trade_off);
+    fputs("</div>\n", page->out);
+    draw_plot(page);
+    fputs("</div>\n", page->out);
+    if (adapters <= CARDS) html_table(page, tables_trade_off);
+    html_table(page, tables_power);
 }

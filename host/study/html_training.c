@@ -92,31 +92,8 @@ static void draw_curves(const struct page *page)
     }
 }
 
-static struct cell number(const char *format, double value)
-{
-    struct cell cell;
-    snprintf(cell.text, sizeof cell.text, format, value);
-    return cell;
-}
-
 void html_training(const struct page *page)
 {
-    static const enum phrase heads[] = {SAY_ADAPTER,    SAY_STEPS,     SAY_TOKENS, SAY_LOSS_TOKENS,
-                                        SAY_FIRST_LOSS, SAY_LAST_LOSS, SAY_SECONDS};
-    html_open_table(page, "", SAY(page, TRAINING));
-    html_table_heads(page, heads, MN_COUNT(heads), 1);
-    for (size_t i = 0; i < page->report->system_count; i++) {
-        const struct mn_system *system = &page->report->systems[i].system;
-        if (!system->trained.steps) continue;
-        html_open_row(page, system->name);
-        html_count(page, system->trained.steps);
-        html_count(page, system->trained.tokens);
-        html_count(page, system->trained.loss_tokens);
-        html_cell(page, number("%.4f", system->trained.first_loss));
-        html_cell(page, number("%.4f", system->trained.last_loss));
-        html_cell(page, number("%.1f", system->trained.seconds));
-        html_close_row(page);
-    }
-    html_close_table(page);
+    html_table(page, tables_training);
     draw_curves(page);
 }

@@ -27,9 +27,9 @@ const char *say_group(enum mn_language language, int group)
     return say(language, SAY_STEM + (unsigned)group);
 }
 
-const char *say_error(enum mn_language language, enum mn_sql_error error)
+const char *say_miss(enum mn_language language, int miss)
 {
-    return say(language, SAY_ERROR_NONE + error);
+    return say(language, SAY_MISS_NONE + (unsigned)miss);
 }
 
 struct cell localized(enum mn_language language, struct cell cell)
@@ -44,4 +44,5 @@ struct cell localized(enum mn_language language, struct cell cell)
 
 _Static_assert(SAY_UNKNOWN - SAY_EASY == MN_HARDNESS_UNKNOWN, "hardness in the enum's order");
 _Static_assert(SAY_OTHER_GROUP - SAY_STEM == MN_MMLU_OTHER, "groups in the enum's order");
-_Static_assert(SAY_ERROR_OTHER - SAY_ERROR_NONE == MN_SQL_OTHER, "errors in the enum's order");
+_Static_assert(SAY_MISS_OTHER - SAY_MISS_NONE == MN_SQL_OTHER, "errors in the enum's order");
+_Static_assert(SAY_MISS_NO_ROWS - SAY_MISS_NONE == MN_MISS_NO_ROWS, "no rows behind them");

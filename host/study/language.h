@@ -17,7 +17,7 @@ enum phrase {
 const char *say(enum mn_language language, enum phrase phrase);
 const char *say_hardness(enum mn_language language, int hardness); /* MN_HARDNESSES: all */
 const char *say_group(enum mn_language language, int group);
-const char *say_error(enum mn_language language, enum mn_sql_error error);
+const char *say_miss(enum mn_language language, int miss); /* MN_SQL_NONE: wrong rows */
 
 /* "61.3 %" with the language's decimal mark; a list's comma becomes a semicolon beside it. */
 struct cell localized(enum mn_language language, struct cell cell);

@@ -1,121 +1,202 @@
-/* phrases.h: X(name, English, Brazilian Portuguese). */
+/* phrases.h: X(name, English, Brazilian Portuguese). "{}" is filled in, in order. */
 #ifndef MINUANO_STUDY_PHRASES_H
 #define MINUANO_STUDY_PHRASES_H
 
 /* clang-format off */
 #define PHRASE_LIST(X) \
+    /* the run */ \
     X(STUDY, "Study", "Estudo") \
     X(CONTENTS, "Contents", "Conteúdo") \
+    X(RUN, "The run", "A execução") \
     X(MODEL, "model", "modelo") \
-    X(MODEL_HASH, "its SHA-256", "seu SHA-256") \
+    X(MODEL_HASH, "SHA-256 of the model", "SHA-256 do modelo") \
     X(DEVICE, "device", "dispositivo") \
     X(STARTED, "started", "início") \
     X(FINISHED, "finished", "fim") \
     X(ITEMS_DONE, "items", "itens") \
     X(OF, "of", "de") \
-    X(TRADE_OFF, "The trade-off", "O compromisso") \
-    X(TRADE_OFF_TEXT, "Change against the base, in points, with 95 % intervals.", \
-      "Mudança em relação à base, em pontos, com intervalos de 95 %.") \
-    X(TRADE_OFF_UP, "Up is better at Spider, left is worse at MMLU.", \
-      "Para cima: melhor no Spider; para a esquerda: pior no MMLU.") \
+    X(ON, "on", "em") \
+    X(BASE, "base", "base") \
     X(SYSTEM, "system", "sistema") \
     X(ADAPTER, "adapter", "adaptador") \
-    X(CHANGE_SPIDER, "Spider: change, points", "Spider: mudança, pontos") \
-    X(CHANGE_MMLU, "MMLU: change, points", "MMLU: mudança, pontos") \
-    X(FLIPS, "flips", "viradas") \
+    /* the trade-off */ \
+    X(TRADE_OFF, "The trade-off", "Ganhos e perdas") \
+    X(TRADE_OFF_TITLE, "The trade-off: change against the base, in points, with 95 % intervals", \
+      "Ganhos e perdas: mudança em relação à base, em pontos, com intervalos de 95 %") \
+    X(TRADE_OFF_UP, "Up: better at Spider. Left: worse at MMLU.", \
+      "Para cima: melhor no Spider. Para a esquerda: pior no MMLU.") \
+    X(IN_SHORT, "In short", "Em resumo") \
+    X(IN_SHORT_LINE, "{} points {}, {}: {} answers won, {} lost, p {}", \
+      "{} pontos {}, {}: {} respostas ganhas, {} perdidas, p {}") \
+    X(CLEAR_GAIN, "a clear gain", "um ganho claro") \
+    X(CLEAR_LOSS, "a clear loss", "uma perda clara") \
+    X(UNCLEAR, "no clear change", "sem mudança clara") \
+    X(WOULD_SHOW, "; a change of {} points would have shown", \
+      "; uma mudança de {} pontos teria aparecido") \
+    X(CHANGE_SPIDER, "Spider, points", "Spider, pontos") \
+    X(CHANGE_MMLU, "MMLU, points", "MMLU, pontos") \
+    X(FLIPS, "won / lost", "ganhas / perdidas") \
+    X(P, "p", "p") \
     X(MCNEMAR, "McNemar p", "p de McNemar") \
-    X(SPIDER, "Spider: execution accuracy", "Spider: acurácia de execução") \
+    X(HOLM, "Holm p", "p de Holm") \
+    X(CHANGE, "change, points", "mudança, pontos") \
+    /* Spider */ \
+    X(SPIDER, "Spider", "Spider") \
+    X(SPIDER_TITLE, "Spider: execution accuracy, official metric", \
+      "Spider: acurácia de execução, métrica oficial") \
+    X(SPIDER_SLICES, "Spider: all metrics by hardness", "Spider: todas as métricas por dificuldade") \
     X(HARDNESS, "hardness", "dificuldade") \
-    X(JUDGED, "judged", "julgados") \
+    X(JUDGED, "judged", "avaliadas") \
     X(MISSING, "database missing", "banco ausente") \
     X(OFFICIAL, "official", "oficial") \
     X(DISTINCT, "DISTINCT kept", "com DISTINCT") \
     X(SEED_METRIC, "seed metric", "métrica original") \
     X(INTERVAL, "95 % interval", "intervalo de 95 %") \
-    X(CHANGE, "change, points", "mudança, pontos") \
-    X(ERRORS, "Queries that gave no result", "Consultas sem resultado") \
+    X(MISSES, "misses", "erros") \
+    X(MISSES_TITLE, "Spider: why queries miss", "Spider: por que as consultas erram") \
+    X(MISSES_NOTE, "Wrong rows and no rows: the query ran, but did not return what the gold query returns.", \
+      "Linhas erradas e nenhuma linha: a consulta rodou, mas não devolveu o que o gabarito devolve.") \
+    X(CLASS, "class", "classe") \
+    /* MMLU */ \
     X(MMLU, "MMLU", "MMLU") \
-    X(SLICE, "slice", "recorte") \
+    X(MMLU_TITLE, "MMLU: accuracy", "MMLU: acurácia") \
+    X(MMLU_SLICES, "MMLU: accuracy and change by group", "MMLU: acurácia e mudança por grupo") \
+    X(SLICE, "group", "grupo") \
     X(QUESTIONS, "questions", "questões") \
     X(ACCURACY, "accuracy", "acurácia") \
+    X(ERROR, "standard error", "erro padrão") \
     X(MASS, "mass on A–D", "massa em A–D") \
-    X(MACRO, "mean of subjects", "média das matérias") \
-    X(ALL, "all", "todos") \
-    X(BY_SUBJECT, "Change by subject", "Mudança por matéria") \
-    X(SUBJECT, "subject", "matéria") \
-    X(SORTED, "Sorted from the greatest loss to the greatest gain.", \
-      "Da maior perda ao maior ganho.") \
+    X(MACRO, "mean of subjects", "média das disciplinas") \
+    X(ALL, "all", "todas") \
+    X(BY_SUBJECT, "MMLU: change by subject", "MMLU: mudança por disciplina") \
+    X(SUBJECT, "subject", "disciplina") \
+    X(SUBJECTS, "subjects", "disciplinas") \
+    X(SORTED, "From the greatest loss to the greatest gain, in points.", \
+      "Da maior perda ao maior ganho, em pontos.") \
+    X(HOLM_NOTE, "Holm p: corrected over all subjects of the adapter; below 0.05 the change stands.", \
+      "p de Holm: corrigido por todas as disciplinas do adaptador; abaixo de 0,05 a mudança se sustenta.") \
+    X(HOLM_MARK, "stands after Holm's correction over all subjects", \
+      "sustenta-se após a correção de Holm por todas as disciplinas") \
+    X(CALIBRATION_TITLE, "MMLU: how sure the answers are", "MMLU: quão seguras são as respostas") \
+    X(CALIBRATION_NOTE, \
+      "Confidence is the probability of the answer given, when A to D sum to one; the calibration error is its mean " \
+      "distance from the share of right answers, over ten bins. Mass is what A to D have of the whole vocabulary.", \
+      "Confiança é a probabilidade da resposta dada, quando A a D somam um; o erro de calibração é sua distância " \
+      "média da fração de respostas certas, em dez faixas. Massa é o que A a D têm de todo o vocabulário.") \
+    X(CONFIDENCE, "confidence", "confiança") \
+    X(CALIBRATION_ERROR, "calibration error", "erro de calibração") \
+    X(SHARE_RIGHT, "right", "certas") \
+    X(RELIABILITY, "right answers by confidence, 95 % intervals; grey: share of the answers", \
+      "respostas certas por confiança, intervalos de 95 %; cinza: fração das respostas") \
+    /* how sure */ \
+    X(POWER, "How sure", "Quão certo") \
+    X(POWER_TITLE, "What could have been found: smallest change in points", \
+      "O que se poderia detectar: menor mudança, em pontos") \
+    X(POWER_NOTE, \
+      "The smallest change that McNemar's test, two-sided at 5 %, finds in four of five such studies, given the items, " \
+      "the share of them that flipped, and how much items of one database or subject move together (design effect). " \
+      "Subjects up and down: those that stand after Holm's correction.", \
+      "A menor mudança que o teste de McNemar, bilateral a 5 %, encontra em quatro de cada cinco estudos como este, " \
+      "dados os itens, a fração deles que mudou e o quanto itens de um mesmo banco ou disciplina andam juntos (efeito " \
+      "do desenho). Disciplinas acima e abaixo: as que se sustentam após a correção de Holm.") \
+    X(DETECTABLE, "detectable, points", "detectável, pontos") \
+    X(DETECTABLE_SPIDER, "Spider", "Spider") \
+    X(DETECTABLE_MMLU, "MMLU", "MMLU") \
+    X(DESIGN_EFFECT, "design effect", "efeito do desenho") \
+    X(SUBJECTS_UP, "subjects up", "disciplinas acima") \
+    X(SUBJECTS_DOWN, "subjects down", "disciplinas abaixo") \
+    /* training */ \
     X(TRAINING, "Training", "Treinamento") \
-    X(LOSS, "Training loss", "Perda no treinamento") \
+    X(LOSS, "Training loss", "Loss de treinamento") \
     X(LEARNING_RATE, "Learning rate", "Taxa de aprendizado") \
     X(STEP, "step", "passo") \
     X(STEPS, "steps", "passos") \
     X(TOKENS, "tokens", "tokens") \
-    X(LOSS_TOKENS, "loss tokens", "tokens com perda") \
-    X(FIRST_LOSS, "first loss", "primeira perda") \
-    X(LAST_LOSS, "last loss", "última perda") \
+    X(LOSS_TOKENS, "loss tokens", "tokens na loss") \
+    X(FIRST_LOSS, "first loss", "loss inicial") \
+    X(LAST_LOSS, "last loss", "loss final") \
     X(SECONDS, "seconds", "segundos") \
+    X(HASH, "SHA-256", "SHA-256") \
     X(MEANS, "Long trainings are drawn as means of neighbouring steps.", \
       "Treinamentos longos são desenhados como médias de passos vizinhos.") \
+    /* single items */ \
     X(ITEMS, "Single items", "Item por item") \
     X(ITEMS_CAPPED, "Only the first items of each task are in this page; results.sqlite has all.", \
       "Só os primeiros itens de cada tarefa estão nesta página; results.sqlite tem todos.") \
     X(NO_SCRIPT, "The browser of all items needs JavaScript. Some Spider items that flipped:", \
-      "O navegador de itens precisa de JavaScript. Alguns itens do Spider que viraram:") \
+      "O navegador de itens precisa de JavaScript. Alguns itens do Spider que mudaram:") \
+    X(KEYS, "Keys: / searches, j and k move from item to item.", \
+      "Teclas: / busca, j e k passam de um item a outro.") \
     X(TASK, "task", "tarefa") \
     X(VERDICT, "verdict", "veredito") \
     X(ANY, "any", "qualquer") \
-    X(RIGHT, "right", "certo") \
-    X(WRONG, "wrong", "errado") \
-    X(NOT_DONE, "not done", "não feito") \
-    X(WON, "won against the base", "ganho sobre a base") \
-    X(LOST, "lost against the base", "perdido para a base") \
-    X(FLIP, "flip", "virada") \
+    X(RIGHT, "right", "certa") \
+    X(WRONG, "wrong", "errada") \
+    X(NOT_DONE, "not done", "não feita") \
+    X(FLIPPED, "won or lost", "ganha ou perdida") \
+    X(WON, "won", "ganha") \
+    X(LOST, "lost", "perdida") \
+    X(FLIP, "against the base", "em relação à base") \
+    X(MISS, "class of miss", "classe de erro") \
+    X(ANSWER, "answer", "resposta") \
     X(DATABASE, "database", "banco") \
     X(SEARCH, "search", "busca") \
-    X(QUESTION, "question", "pergunta") \
     X(GOLD, "gold", "gabarito") \
-    X(PREDICTION, "prediction", "predição") \
+    X(ROWS, "rows", "linhas") \
+    X(ONE_ROW, "row", "linha") \
+    X(NO_ROWS, "no rows", "nenhuma linha") \
+    X(SAME_ROWS, "the same as gold", "o mesmo que o gabarito") \
+    X(COLUMNS, "columns", "colunas") \
+    X(BYTES, "bytes", "bytes") \
+    X(ONLY_DISTINCT, "right with DISTINCT kept", "certa se DISTINCT é mantido") \
+    X(NO_QUERY, "no query", "nenhuma consulta") \
     X(SHOWN, "shown", "mostrados") \
+    X(NOTHING_FOUND, "No item matches.", "Nenhum item corresponde.") \
     X(MORE, "show more", "mostrar mais") \
-    X(PROBABILITY, "probability", "probabilidade") \
+    X(RESET, "clear filters", "limpar filtros") \
     X(NO_LETTER, "no letter", "nenhuma letra") \
+    X(SEE_ITEMS, "see the items", "ver os itens") \
     X(NOTES, "To read the numbers", "Para ler os números") \
     X(CONFIG, "Config", "Configuração") \
+    /* hardness, in the enum's order */ \
     X(EASY, "easy", "fácil") \
-    X(MEDIUM, "medium", "médio") \
+    X(MEDIUM, "medium", "média") \
     X(HARD, "hard", "difícil") \
     X(EXTRA, "extra", "extra") \
     X(UNKNOWN, "unknown", "desconhecida") \
-    X(STEM, "STEM", "exatas") \
+    /* groups, in the enum's order */ \
+    X(STEM, "STEM", "STEM") \
     X(HUMANITIES, "humanities", "humanidades") \
     X(SOCIAL, "social sciences", "ciências sociais") \
     X(OTHER_GROUP, "other", "outras") \
-    X(ERROR_NONE, "none", "nenhum") \
-    X(ERROR_EMPTY, "empty", "vazia") \
-    X(ERROR_SYNTAX, "syntax", "sintaxe") \
-    X(ERROR_NO_TABLE, "no such table", "tabela inexistente") \
-    X(ERROR_NO_COLUMN, "no such column", "coluna inexistente") \
-    X(ERROR_NO_FUNCTION, "no such function", "função inexistente") \
-    X(ERROR_MULTIPLE, "multiple statements", "vários comandos") \
-    X(ERROR_DENIED, "denied", "negada") \
-    X(ERROR_TIMEOUT, "timeout", "tempo esgotado") \
-    X(ERROR_TOO_BIG, "too big", "grande demais") \
-    X(ERROR_GOLD, "gold query fails", "o gabarito falha") \
-    X(ERROR_OTHER, "other", "outro") \
+    /* classes of misses, in the enum's order */ \
+    X(MISS_NONE, "wrong rows", "linhas erradas") \
+    X(MISS_EMPTY, "empty", "vazia") \
+    X(MISS_SYNTAX, "syntax", "sintaxe") \
+    X(MISS_NO_TABLE, "no such table", "tabela inexistente") \
+    X(MISS_NO_COLUMN, "no such column", "coluna inexistente") \
+    X(MISS_NO_FUNCTION, "no such function", "função inexistente") \
+    X(MISS_MULTIPLE, "multiple statements", "vários comandos") \
+    X(MISS_DENIED, "denied", "proibida") \
+    X(MISS_TIMEOUT, "timeout", "tempo esgotado") \
+    X(MISS_TOO_BIG, "too big", "grande demais") \
+    X(MISS_GOLD, "gold query fails", "o gabarito falha") \
+    X(MISS_OTHER, "other", "outro") \
+    X(MISS_NO_ROWS, "no rows", "nenhuma linha") \
+    /* remarks */ \
     X(NOTE_UNFINISHED, "Unfinished: {} of {} items are done; comparisons use the items both have.", \
       "Inacabado: {} de {} itens estão prontos; as comparações usam os itens que ambos têm.") \
     X(NOTE_MISSING, \
       "{} Spider answers could not be judged: their database is missing. They are in no accuracy.", \
-      "{} respostas do Spider não puderam ser julgadas: falta o banco. Não entram na acurácia.") \
+      "{} respostas do Spider não puderam ser avaliadas: falta o banco. Não entram na acurácia.") \
     X(NOTE_DATABASES, "Spider's intervals rest on {} databases: they are wide, and rough.", \
       "Os intervalos do Spider se apoiam em {} bancos: são largos e imprecisos.") \
-    X(NOTE_ONE_DATABASE, "Spider's intervals rest on {} database: they are wide, and rough.", \
-      "Os intervalos do Spider se apoiam em {} banco: são largos e imprecisos.") \
+    X(NOTE_ONE_DATABASE, "All Spider items are of one database: nothing can be said of others, and no interval is given.", \
+      "Todos os itens do Spider são de um só banco: nada se pode dizer de outros, e não há intervalo.") \
     X(NOTE_SUBJECTS, "MMLU's intervals rest on {} subjects: they are wide, and rough.", \
-      "Os intervalos do MMLU se apoiam em {} matérias: são largos e imprecisos.") \
-    X(NOTE_ONE_SUBJECT, "MMLU's intervals rest on {} subject: they are wide, and rough.", \
-      "Os intervalos do MMLU se apoiam em {} matéria: são largos e imprecisos.") \
+      "Os intervalos do MMLU se apoiam em {} disciplinas: são largos e imprecisos.") \
+    X(NOTE_ONE_SUBJECT, "All MMLU questions are of one subject: nothing can be said of others, and no interval is given.", \
+      "Todas as questões do MMLU são de uma só disciplina: nada se pode dizer de outras, e não há intervalo.") \
     X(NOTE_UNPARSED, "{} MMLU replies name no letter: counted as wrong.", \
       "{} respostas do MMLU não citam letra: contam como erradas.") \
     X(NOTE_CUT, \
@@ -125,10 +206,12 @@
       "Intervals are 95 %: Wilson's for one accuracy; for a change, a paired bootstrap of whole " \
       "databases or subjects; within one subject, Agresti and Min's.", \
       "Os intervalos são de 95 %: de Wilson para uma acurácia; para uma mudança, bootstrap " \
-      "pareado de bancos ou matérias inteiros; dentro de uma matéria, de Agresti e Min.") \
+      "pareado de bancos ou disciplinas inteiros; dentro de uma disciplina, de Agresti e Min.") \
     X(NOTE_FLIPS, \
-      "Flips are items won and lost against the base; p is the exact McNemar test's.", \
-      "Viradas são itens ganhos e perdidos em relação à base; p é do teste exato de McNemar.") \
+      "Won and lost: answers that became right or wrong against the base; p is the exact McNemar test's. A change is " \
+      "called clear where p is below 0.05 and the interval leaves out zero.", \
+      "Ganhas e perdidas: respostas que passaram a certas ou a erradas em relação à base; p é do teste exato de " \
+      "McNemar. Uma mudança é dita clara quando p fica abaixo de 0,05 e o intervalo não contém zero.") \
     X(SEED_EXACT, "The seed study's own figures: {} of {} replies of {} are the gold query as text.", \
       "Números do próprio estudo original: {} de {} respostas de {} são o gabarito como texto.") \
     X(SEED_SPIDER, "Its execution metric, both run and sets of rows equal: {} of {} by {}.", \

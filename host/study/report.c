@@ -1,5 +1,5 @@
 /* report.c: from the rows of a results file to the numbers of a report. */
-#include "minuano/report.h"
+#include "report_format.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ static mn_status load_spider(mn_results *results, mn_arena *arena, struct mn_rep
     for (size_t i = 0; i < out->spider_count; i++)
         out->exact += mn_sql_same_text(rows[i].gold, rows[i].sql, rows[i].sql_length);
     for (size_t i = 0; i < out->spider_count; i++)
-        if (rows[i].verdict.official == 0) out->misses[rows[i].verdict.error]++;
+        if (rows[i].verdict.official == 0) out->misses[report_miss(&rows[i].verdict)]++;
     const struct mn_spider_count *all = &out->spider.by[MN_HARDNESSES];
     out->spider_interval = mn_wilson(all->official, all->judged);
     out->spider_rows = rows;
@@ -267,27 +267,29 @@ void mn_report_close(struct mn_report *report)
     report->config = NULL;
 }
 
-static mn_status write_text(const struct mn_report *report, mn_arena *arena, const char *folder,
-                            const char *name,
-                            void (*print)(const struct mn_report *report, FILE *out))
+/* CSV is for machines: it has no language. */
+static mn_status print_csv(const struct mn_report *report, enum mn_language language, FILE *out)
 {
-    mn_writer *writer = NULL;
-    mn_status st;
-    MN_GO(mn_writer_open(&writer, mn_path(arena, folder, name)));
-    print(report, mn_writer_stream(writer));
-    MN_GO(mn_writer_commit(writer));
-done:
-    mn_writer_close(&writer);
-    return st;
+    (void)language;
+    mn_report_csv(report, out);
+    return MN_OK;
 }
 
-static mn_status write_html(const struct mn_report *report, enum mn_language language,
-                            const char *path)
+static mn_status print_markdown(const struct mn_report *report, enum mn_language language,
+                                FILE *out)
+{
+    mn_report_markdown(report, language, out);
+    return MN_OK;
+}
+
+static mn_status
+write_file(const struct mn_report *report, enum mn_language language, const char *path,
+           mn_status (*print)(const struct mn_report *report, enum mn_language language, FILE *out))
 {
     mn_writer *writer = NULL;
     mn_status st;
     MN_GO(mn_writer_open(&writer, path));
-    MN_GO(mn_report_html(report, language, mn_writer_stream(writer)));
+    MN_GO(print(report, language, mn_writer_stream(writer)));
     MN_GO(mn_writer_commit(writer));
 done:
     mn_writer_close(&writer);
@@ -301,9 +303,9 @@ mn_status mn_report_write(const struct mn_report *report, enum mn_language langu
     json_t *json = NULL;
     mn_status st = MN_OK;
     MN_GO(mn_arena_open(&arena));
-    MN_GO(write_text(report, arena, folder, "report.md", mn_report_markdown));
-    MN_GO(write_text(report, arena, folder, "report.csv", mn_report_csv));
-    MN_GO(write_html(report, language, mn_path(arena, folder, "report.html")));
+    MN_GO(write_file(report, language, mn_path(arena, folder, "report.md"), print_markdown));
+    MN_GO(write_file(report, language, mn_path(arena, folder, "report.csv"), print_csv));
+    MN_GO(write_file(report, language, mn_path(arena, folder, "report.html"), mn_report_html));
     json = mn_report_json(report);
     MN_GO(mn_json_write(mn_path(arena, folder, "report.json"), json));
 done:

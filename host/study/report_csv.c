@@ -79,10 +79,10 @@ static void write_spider(FILE *out, const struct mn_report_system *system,
                               .change = c ? &c->spider[h] : NULL};
         if (count->total) write_row(out, system->system.name, &slice);
     }
-    for (int e = 0; e < MN_SQL_ERRORS && system->spider_count; e++) {
+    for (int e = 0; e < MN_MISSES && system->spider_count; e++) {
         field(out, system->system.name);
         fputs("spider,miss,", out);
-        field(out, report_miss_words((enum mn_sql_error)e));
+        field(out, report_miss_words(e));
         fprintf(out, "%lld,,,,,,,,,,,,,,,,\n", (long long)system->misses[e]);
     }
 }

@@ -22,25 +22,36 @@ struct cell cell_interval(struct mn_interval of)
     return cell;
 }
 
-/* In points; what rounds to nothing has no sign of its own. */
-static double points(double change)
+/* In points, with its sign: a minus as wide as the plus; what rounds to nothing has no sign of its
+ * own. */
+static struct cell signed_points(double change)
 {
-    return fabs(change) < 0.0005 ? 0 : 100 * change;
+    struct cell cell;
+    double points = fabs(change) < 0.0005 ? 0 : 100 * change;
+    snprintf(cell.text, sizeof cell.text, "%s%.1f", points < 0 ? "\xE2\x88\x92" : "+",
+             fabs(points));
+    return cell;
 }
 
 struct cell cell_points(double change)
 {
-    struct cell cell = {"-"};
-    if (isfinite(change)) snprintf(cell.text, sizeof cell.text, "%+.1f", points(change));
+    return isfinite(change) ? signed_points(change) : (struct cell){"-"};
+}
+
+static struct cell cell_signed(struct mn_interval of)
+{
+    struct cell cell;
+    snprintf(cell.text, sizeof cell.text, "[%.20s, %.20s]", signed_points(of.low).text,
+             signed_points(of.high).text);
     return cell;
 }
 
 struct cell cell_points_interval(const struct mn_change *change)
 {
-    struct cell cell = cell_points(change->change);
+    struct cell cell = cell_points(change->change), interval = cell_signed(change->interval);
+    size_t length = strlen(cell.text);
     if (isfinite(change->change) && isfinite(change->interval.low))
-        snprintf(cell.text, sizeof cell.text, "%+.1f [%+.1f, %+.1f]", points(change->change),
-                 points(change->interval.low), points(change->interval.high));
+        snprintf(cell.text + length, sizeof cell.text - length, " %.44s", interval.text);
     return cell;
 }
 
@@ -63,24 +74,88 @@ struct cell cell_flips(const struct mn_change *change)
 {
     struct cell cell = {"-"};
     if (change->items)
-        snprintf(cell.text, sizeof cell.text, "+%lld / -%lld", (long long)change->gained,
+        snprintf(cell.text, sizeof cell.text, "%lld / %lld", (long long)change->gained,
                  (long long)change->lost);
     return cell;
 }
 
-/* The sentence with its "{}" replaced by the numbers in order. */
-static const char *filled(mn_arena *arena, const char *sentence, int64_t first, int64_t second)
+struct cell cell_detectable(const struct mn_change *change)
+{
+    struct cell cell = {"-"};
+    if (isfinite(change->detectable))
+        snprintf(cell.text, sizeof cell.text, "%.1f", 100 * change->detectable);
+    return cell;
+}
+
+/* The sentence with each "{}" replaced by the next of values, as many as it has. */
+static const char *filled(mn_arena *arena, const char *sentence, const char *const *values)
 {
     struct mn_text text = {0};
     const char *hole;
-    for (; (hole = strstr(sentence, "{}")); sentence = hole + 2, first = second) {
+    for (; (hole = strstr(sentence, "{}")); sentence = hole + 2) {
         mn_text_add(&text, sentence, (size_t)(hole - sentence));
-        mn_text_printf(&text, "%lld", (long long)first);
+        mn_text_puts(&text, *values++);
     }
     mn_text_puts(&text, sentence);
     const char *kept = mn_arena_strdup(arena, text.data);
     mn_text_free(&text);
     return kept;
+}
+
+static const char *digits(mn_arena *arena, int64_t value)
+{
+    return mn_arena_printf(arena, "%lld", (long long)value);
+}
+
+/* --- sentences -------------------------------------------------------------------------------- */
+
+int report_clear(const struct mn_change *change)
+{
+    const struct mn_interval *interval = &change->interval;
+    if (!change->items || change->p >= 0.05) return 0;
+    if (isfinite(interval->low) && interval->low <= 0 && interval->high >= 0) return 0;
+    return change->change > 0 ? 1 : -1;
+}
+
+bool report_is_marked(const struct mn_change *change)
+{
+    return change->holm_p < 0.05; /* NaN is not */
+}
+
+const char *report_sentence(const struct mn_change *change, enum mn_language language,
+                            mn_arena *arena)
+{
+    static const enum phrase verdicts[] = {SAY_CLEAR_LOSS, SAY_UNCLEAR, SAY_CLEAR_GAIN};
+    struct cell points = localized(language, cell_points(change->change)), interval = {""};
+    struct cell p = localized(language, cell_p(change->p));
+    struct cell detectable = localized(language, cell_detectable(change));
+    int clear = report_clear(change);
+    if (!change->items) return NULL;
+    if (isfinite(change->interval.low))
+        interval = localized(language, cell_signed(change->interval));
+    const char *sentence = filled(
+        arena, say(language, SAY_IN_SHORT_LINE),
+        (const char *[]){points.text, interval.text, say(language, verdicts[clear + 1]),
+                         digits(arena, change->gained), digits(arena, change->lost), p.text});
+    if (clear != 0 || !isfinite(change->detectable)) return sentence;
+    return mn_arena_printf(
+        arena, "%s%s", sentence,
+        filled(arena, say(language, SAY_WOULD_SHOW), (const char *[]){detectable.text}));
+}
+
+/* --- remarks ---------------------------------------------------------------------------------- */
+
+int report_miss(const struct mn_verdict *verdict)
+{
+    bool none = verdict->error == MN_SQL_NONE && verdict->no_rows;
+    return none ? (int)MN_MISS_NO_ROWS : (int)verdict->error;
+}
+
+const char *report_miss_words(int miss)
+{
+    return miss == MN_SQL_NONE       ? "wrong rows"
+           : miss == MN_MISS_NO_ROWS ? "no rows"
+                                     : mn_sql_error_words((enum mn_sql_error)miss);
 }
 
 const char **report_remarks(const struct mn_report *report, enum mn_language language,
@@ -116,11 +191,12 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
         {true, SAY_NOTE_INTERVALS, 0},
         {true, SAY_NOTE_FLIPS, 0},
     };
+    const char *planned = digits(arena, report->items_planned);
     size_t count = 0;
     for (size_t i = 0; i < MN_COUNT(rows); i++)
         if (rows[i].holds)
-            remarks[count++] = filled(arena, say(language, rows[i].sentence), rows[i].number,
-                                      report->items_planned);
+            remarks[count++] = filled(arena, say(language, rows[i].sentence),
+                                      (const char *[]){digits(arena, rows[i].number), planned});
     while (*protocol) remarks[count++] = *protocol++;
     remarks[count] = NULL;
     return remarks;

@@ -13,18 +13,29 @@ struct cell cell_points(double change);                           /* "+12.5", "-
 struct cell cell_points_interval(const struct mn_change *change); /* "+12.5 [+3.0, +20.1]" */
 struct cell cell_error(double standard_error);                    /* "± 1.2", "" */
 struct cell cell_p(double p);                                     /* "0.031", "2e-15" */
-struct cell cell_flips(const struct mn_change *change);           /* "+14 / -2" */
+struct cell cell_flips(const struct mn_change *change);           /* "14 / 2" */
+
+struct cell cell_detectable(const struct mn_change *change); /* "3.1", "-" */
 
 /* What a reader must know to read the numbers, a line each, ends with NULL: missing databases, few
  * clusters, unparsed replies, items not done. Lives in the arena. */
 const char **report_remarks(const struct mn_report *report, enum mn_language language,
                             mn_arena *arena);
 
-/* "wrong rows" for MN_SQL_NONE: the query ran. */
-const char *report_miss_words(enum mn_sql_error error);
+/* Whether a change is more than chance: p below 0.05, and the interval, where there is one, leaves
+ * out zero. 1 gain, -1 loss, 0 unclear. */
+int report_clear(const struct mn_change *change);
+/* "+80.0 points [+76.4, +83.5], a clear gain: 128 answers won, 0 lost, p 6e-39". NULL without
+ * items. Lives in the arena. */
+const char *report_sentence(const struct mn_change *change, enum mn_language language,
+                            mn_arena *arena);
+/* Of a subject: whether its change stands after Holm's correction. */
+bool report_is_marked(const struct mn_change *change);
 
-/* Sections on why queries miss, how sure the answers are, and what the tests could have found. */
-void report_details_markdown(const struct mn_report *report, FILE *out);
-void report_details_terminal(const struct mn_report *report, FILE *out);
+int report_miss(const struct mn_verdict *verdict); /* class of a miss */
+/* In English, as in JSON and CSV: "wrong rows" for MN_SQL_NONE, "no rows" for MN_MISS_NO_ROWS. */
+const char *report_miss_words(int miss);
+bool report_has_miss(const struct mn_report *report, int miss); /* of any system */
+bool report_has_calibration(const struct mn_report *report);    /* of any system */
 
 #endif

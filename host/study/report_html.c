@@ -8,15 +8,13 @@ const struct mn_report_comparison *page_comparison(const struct page *page, size
     return system ? &page->report->comparisons[system - 1] : NULL;
 }
 
+size_t page_colour(size_t system)
+{
+    return system ? system - 1 : PLOT_GREY;
+}
+
 /* --- head ---------------------------------------------------------------------------------------
  */
-
-static void write_fact(const struct page *page, const char *name, const char *value)
-{
-    fprintf(page->out, "<dt>%s</dt><dd>", name);
-    html_string(page->out, value);
-    fputs("</dd>\n", page->out);
-}
 
 static void write_head(const struct page *page)
 {
@@ -33,15 +31,14 @@ static void write_head(const struct page *page)
     fputs(page_style, out);
     fprintf(out, "</style>\n</head>\n<body>\n<header><h1>%s ", SAY(page, STUDY));
     html_string(out, report->name);
-    fputs("</h1>\n<dl class=\"facts\">\n", out);
-    write_fact(page, SAY(page, MODEL), report->model);
-    write_fact(page, SAY(page, MODEL_HASH), report->model_fingerprint);
-    write_fact(page, SAY(page, DEVICE), report->device);
-    write_fact(page, "minuano", report->version);
-    write_fact(page, SAY(page, STARTED), report->started);
-    write_fact(page, SAY(page, FINISHED), report->finished);
-    fprintf(out, "<dt>%s</dt><dd>%lld %s %lld</dd>\n</dl></header>\n", SAY(page, ITEMS_DONE),
-            (long long)report->items_done, SAY(page, OF), (long long)report->items_planned);
+    fputs("</h1>\n<p class=\"run\">", out);
+    html_string(out, report->model);
+    fprintf(out, " %s ", SAY(page, ON));
+    html_string(out, report->device);
+    fprintf(out, " \xC2\xB7 %lld %s %lld %s \xC2\xB7 minuano ", (long long)report->items_done,
+            SAY(page, OF), (long long)report->items_planned, SAY(page, ITEMS_DONE));
+    html_string(out, report->version);
+    fputs("</p></header>\n", out);
 }
 
 /* --- sections -----------------------------------------------------------------------------------
@@ -56,8 +53,28 @@ static void write_notes(const struct page *page)
         html_string(page->out, *remark);
         fputs("</li>\n", page->out);
     }
-    char *config = json_dumps(page->report->config, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    fprintf(page->out, "</ul>\n<details><summary>%s</summary><pre>", SAY(page, CONFIG));
+    fputs("</ul>\n", page->out);
+}
+
+static void write_fact(const struct page *page, const char *name, const char *value)
+{
+    fprintf(page->out, "<dt>%s</dt><dd>", name);
+    html_string(page->out, value);
+    fputs("</dd>\n", page->out);
+}
+
+static void write_run(const struct page *page)
+{
+    const struct mn_report *report = page->report;
+    fputs("<dl class=\"facts\">\n", page->out);
+    write_fact(page, SAY(page, MODEL), report->model);
+    write_fact(page, SAY(page, MODEL_HASH), report->model_fingerprint);
+    write_fact(page, SAY(page, DEVICE), report->device);
+    write_fact(page, "minuano", report->version);
+    write_fact(page, SAY(page, STARTED), report->started);
+    write_fact(page, SAY(page, FINISHED), report->finished);
+    char *config = json_dumps(report->config, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    fprintf(page->out, "</dl>\n<details><summary>%s</summary><pre>", SAY(page, CONFIG));
     html_string(page->out, config);
     fputs("</pre></details>\n", page->out);
     free(config);
@@ -89,8 +106,9 @@ static const struct section {
     {"spider", SAY_SPIDER, html_spider, has_spider},
     {"mmlu", SAY_MMLU, html_mmlu, has_mmlu},
     {"training", SAY_TRAINING, html_training, has_adapters},
-    {"notes", SAY_NOTES, write_notes, NULL},
     {"items", SAY_ITEMS, html_items, NULL},
+    {"notes", SAY_NOTES, write_notes, NULL},
+    {"run", SAY_RUN, write_run, NULL},
 };
 
 static bool has_section(const struct page *page, const struct section *section)

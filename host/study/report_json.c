@@ -50,11 +50,11 @@ static json_t *training_json(const struct mn_system *system)
     return out;
 }
 
-static json_t *misses_json(const int64_t misses[MN_SQL_ERRORS])
+static json_t *misses_json(const int64_t misses[MN_MISSES])
 {
     json_t *out = json_object();
-    for (int e = 0; e < MN_SQL_ERRORS; e++)
-        json_object_set_new(out, report_miss_words((enum mn_sql_error)e), json_integer(misses[e]));
+    for (int e = 0; e < MN_MISSES; e++)
+        json_object_set_new(out, report_miss_words(e), json_integer(misses[e]));
     return out;
 }
 

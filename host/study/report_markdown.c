@@ -1,140 +1,80 @@
-/* report_markdown.c: the report as GitHub's Markdown, every slice in a table. */
-#include "report_format.h"
+/* report_markdown.c: the report as GitHub's Markdown: in short, then every slice in a table. */
+#include "table.h"
 
 #include <stdlib.h>
 
-static double accuracy(const struct mn_spider_count *count)
+struct writer {
+    const struct mn_report *report;
+    enum mn_language language;
+    mn_arena *arena;
+    FILE *out;
+};
+
+static void print_fact(const struct writer *w, enum phrase name, const char *value)
 {
-    return (double)count->official / (double)count->judged; /* NaN without items */
+    fprintf(w->out, "| %s | ", say(w->language, name));
+    markdown_text(value, w->out);
+    fputs(" |\n", w->out);
 }
 
-static double share(int64_t part, int64_t whole)
+static void print_run(const struct writer *w)
 {
-    return (double)part / (double)whole;
-}
-
-static void print_run(const struct mn_report *report, FILE *out)
-{
-    fprintf(out, "# Study %s\n\n| | |\n| --- | --- |\n", report->name);
-    fprintf(out, "| model | `%s` |\n| its SHA-256 | `%s` |\n| device | %s |\n", report->model,
-            report->model_fingerprint, report->device);
-    fprintf(out, "| minuano | %s |\n| started | %s |\n| finished | %s |\n", report->version,
-            report->started, report->finished);
-    fprintf(out, "| items | %lld of %lld |\n", (long long)report->items_done,
+    const struct mn_report *report = w->report;
+    fprintf(w->out, "\n## %s\n\n| | |\n| --- | --- |\n", say(w->language, SAY_RUN));
+    print_fact(w, SAY_MODEL, report->model);
+    print_fact(w, SAY_MODEL_HASH, report->model_fingerprint);
+    print_fact(w, SAY_DEVICE, report->device);
+    fprintf(w->out, "| minuano | %s |\n", report->version);
+    print_fact(w, SAY_STARTED, report->started);
+    print_fact(w, SAY_FINISHED, report->finished);
+    fprintf(w->out, "| %s | %lld %s %lld |\n", say(w->language, SAY_ITEMS_DONE),
+            (long long)report->items_done, say(w->language, SAY_OF),
             (long long)report->items_planned);
 }
 
-static void print_spider_row(const struct mn_report_system *system,
-                             const struct mn_report_comparison *c, int h, FILE *out)
+static void print_short(const struct writer *w)
 {
-    const struct mn_spider_count *count = &system->spider.by[h];
-    const char *name = h == MN_HARDNESSES ? "**all**" : mn_hardness_name((enum mn_hardness)h);
-    if (!count->total) return;
-    struct mn_interval interval = mn_wilson(count->official, count->judged);
-    fprintf(out, "| %s | %s | %lld | %lld | %s %s | %s | %s |", system->system.name,
-            name ? name : "unknown", (long long)count->judged, (long long)count->missing,
-            cell_percent(accuracy(count)).text, cell_interval(interval).text,
-            cell_percent(share(count->distinct, count->judged)).text,
-            cell_percent(share(count->seed, count->judged)).text);
-    if (c)
-        fprintf(out, " %s | %s | %s |\n", cell_points_interval(&c->spider[h]).text,
-                cell_flips(&c->spider[h]).text, cell_p(c->spider[h].p).text);
-    else
-        fputs(" | | |\n", out);
-}
-
-static void print_spider(const struct mn_report *report, FILE *out)
-{
-    fputs(
-        "\n## Spider: execution accuracy\n\n"
-        "| system | hardness | judged | missing | official | DISTINCT kept | seed metric | change, "
-        "points | flips | McNemar p |\n"
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
-        out);
-    for (size_t i = 0; i < report->system_count; i++)
-        for (int h = 0; h <= MN_HARDNESSES; h++)
-            print_spider_row(&report->systems[i], i ? &report->comparisons[i - 1] : NULL, h, out);
-}
-
-static void print_mmlu_row(const char *system, const char *slice, const struct mn_mmlu_score *score,
-                           const struct mn_change *change, FILE *out)
-{
-    if (!score->total) return;
-    fprintf(out, "| %s | %s | %lld | %s %s | %s |", system, slice, (long long)score->total,
-            cell_percent(score->accuracy).text, cell_error(score->standard_error).text,
-            cell_percent(score->mass).text);
-    if (change)
-        fprintf(out, " %s | %s | %s | %s |\n", cell_points_interval(change).text,
-                cell_flips(change).text, cell_p(change->p).text, cell_p(change->holm_p).text);
-    else
-        fputs(" | | | |\n", out);
-}
-
-static void print_mmlu_head(const char *title, FILE *out)
-{
-    fprintf(out,
-            "\n%s\n\n| system | slice | questions | accuracy | mass on A–D | change, points | "
-            "flips | McNemar p | Holm p |\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | "
-            "---: |\n",
-            title);
-}
-
-static void print_mmlu(const struct mn_report *report, FILE *out)
-{
-    print_mmlu_head("## MMLU", out);
-    for (size_t i = 0; i < report->system_count; i++) {
-        const struct mn_report_comparison *c = i ? &report->comparisons[i - 1] : NULL;
-        const struct mn_mmlu_scores *scores = &report->systems[i].mmlu;
-        const char *name = report->systems[i].system.name;
-        for (int g = 0; g < MN_MMLU_GROUPS; g++)
-            print_mmlu_row(name, mn_mmlu_group_name((enum mn_mmlu_group)g), &scores->groups[g],
-                           c ? &c->mmlu_groups[g] : NULL, out);
-        print_mmlu_row(name, "mean of subjects", &scores->macro, c ? &c->mmlu_macro : NULL, out);
-        print_mmlu_row(name, "**all**", &scores->micro, c ? &c->mmlu_micro : NULL, out);
-    }
-    print_mmlu_head("### By subject", out);
-    for (size_t i = 0; i < report->system_count; i++) {
-        const struct mn_report_system *system = &report->systems[i];
-        const struct mn_report_comparison *c = i ? &report->comparisons[i - 1] : NULL;
-        for (size_t s = 0; s < system->mmlu.subject_count; s++) {
-            const char *subject = system->mmlu.subjects[s].subject;
-            const struct mn_change *change = c ? mn_report_subject_change(c, subject) : NULL;
-            print_mmlu_row(system->system.name, subject, &system->mmlu.subjects[s].score, change,
-                           out);
-        }
+    for (size_t i = 0; i + 1 < w->report->system_count; i++) {
+        const struct mn_report_comparison *c = &w->report->comparisons[i];
+        const char *spider = report_sentence(&c->spider[MN_HARDNESSES], w->language, w->arena);
+        const char *mmlu = report_sentence(&c->mmlu_micro, w->language, w->arena);
+        fputs("\n**", w->out);
+        markdown_text(c->system->system.name, w->out);
+        fputs("**\n", w->out);
+        if (spider) fprintf(w->out, "- Spider: %s\n", spider);
+        if (mmlu) fprintf(w->out, "- MMLU: %s\n", mmlu);
     }
 }
 
-static void print_training(const struct mn_report *report, FILE *out)
+void mn_report_markdown(const struct mn_report *report, enum mn_language language, FILE *out)
 {
-    fputs("\n## Training\n\n| adapter | steps | tokens | loss tokens | first loss | last loss | "
-          "seconds | SHA-256 |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n",
-          out);
-    for (size_t i = 0; i < report->system_count; i++) {
-        const struct mn_system *system = &report->systems[i].system;
-        if (!system->trained.steps) continue;
-        fprintf(out, "| %s | %lld | %lld | %lld | %.4f | %.4f | %.1f | `%.12s` |\n", system->name,
-                (long long)system->trained.steps, (long long)system->trained.tokens,
-                (long long)system->trained.loss_tokens, system->trained.first_loss,
-                system->trained.last_loss, system->trained.seconds,
-                system->fingerprint ? system->fingerprint : "");
+    static const struct {
+        report_table *make;
+        const char *level;
+    } tables[] = {{tables_trade_off, "##"},    {tables_power, "###"},
+                  {tables_hardness, "##"},     {tables_spider, "###"},
+                  {tables_misses, "###"},      {tables_mmlu_groups, "##"},
+                  {tables_mmlu, "###"},        {tables_mmlu_subjects, "###"},
+                  {tables_calibration, "###"}, {tables_training, "##"}};
+    struct writer w = {.report = report, .language = language, .out = out};
+    if (mn_arena_open(&w.arena) != MN_OK) return;
+    fprintf(out, "# %s ", say(language, SAY_STUDY));
+    markdown_text(report->name, out);
+    fputc('\n', out);
+    print_short(&w);
+    for (size_t i = 0; i < MN_COUNT(tables); i++) {
+        struct table table;
+        tables[i].make(report, language, w.arena, &table);
+        table_markdown(&table, tables[i].level, out);
+        table_close(&table);
     }
-}
-
-void mn_report_markdown(const struct mn_report *report, FILE *out)
-{
-    mn_arena *arena;
-    print_run(report, out);
-    print_spider(report, out);
-    print_mmlu(report, out);
-    report_details_markdown(report, out);
-    print_training(report, out);
-    fputs("\n## To read the numbers\n\n", out);
-    if (mn_arena_open(&arena) != MN_OK) return;
-    for (const char **remark = report_remarks(report, MN_ENGLISH, arena); *remark; remark++)
+    fprintf(out, "\n## %s\n\n", say(language, SAY_NOTES));
+    for (const char **remark = report_remarks(report, language, w.arena); *remark; remark++)
         fprintf(out, "- %s\n", *remark);
-    mn_arena_close(&arena);
+    print_run(&w);
     char *config = json_dumps(report->config, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    fprintf(out, "\n## Config\n\n```json\n%s\n```\n", config ? config : "null");
+    fprintf(out, "\n## %s\n\n```json\n%s\n```\n", say(language, SAY_CONFIG),
+            config ? config : "null");
     free(config);
+    mn_arena_close(&w.arena);
 }

@@ -1,119 +1,78 @@
-/* report_terminal.c: the report for a terminal: four tables and remarks, within 100 columns. */
-#include "report_format.h"
+/* report_terminal.c: the report for a terminal. What was found in short stands last, where the eye
+ * is. */
+#include "table.h"
 
-enum { NAME = 18 };
+#include <string.h>
 
-static bool has_hardness(const struct mn_report *report, int hardness)
+enum { WIDTH = 96 };
+
+static void print_table(const struct mn_report *report, enum mn_language language, mn_arena *arena,
+                        report_table *make, FILE *out)
 {
-    for (size_t i = 0; i < report->system_count; i++)
-        if (report->systems[i].spider.by[hardness].total) return true;
-    return false;
+    struct table table;
+    make(report, language, arena, &table);
+    table_terminal(&table, out);
+    table_close(&table);
 }
 
-static bool has_group(const struct mn_report *report, int group)
+/* Breaks at spaces; lines behind the first begin with `indent` spaces. */
+static void print_wrapped(const char *text, int indent, FILE *out)
 {
-    for (size_t i = 0; i < report->system_count; i++)
-        if (report->systems[i].mmlu.groups[group].total) return true;
-    return false;
-}
-
-static double accuracy(const struct mn_spider_count *count)
-{
-    return (double)count->official / (double)count->judged; /* NaN without items */
-}
-
-static void print_spider(const struct mn_report *report, FILE *out)
-{
-    fprintf(out, "\nSpider: execution accuracy (official metric)\n%-*s", NAME, "");
-    for (int h = 0; h < MN_HARDNESSES; h++) {
-        const char *name = mn_hardness_name((enum mn_hardness)h);
-        if (has_hardness(report, h)) fprintf(out, " %8s", name ? name : "other");
+    for (int column = indent; *text;) {
+        size_t word = strcspn(text, " ");
+        int wide = 0;
+        for (size_t i = 0; i < word; i++) wide += ((unsigned char)text[i] & 0xC0) != 0x80;
+        if (column > indent && column + 1 + wide > WIDTH)
+            fprintf(out, "\n%*s", column = indent, "");
+        else if (column > indent)
+            column++, fputc(' ', out);
+        fwrite(text, 1, word, out);
+        column += wide;
+        text += word + (text[word] == ' ');
     }
-    fprintf(out, " %8s %15s\n", "all", "95 %");
-    for (size_t i = 0; i < report->system_count; i++) {
-        const struct mn_report_system *system = &report->systems[i];
-        if (!system->spider_count) continue;
-        fprintf(out, "%-*s", NAME, system->system.name);
-        for (int h = 0; h < MN_HARDNESSES; h++)
-            if (has_hardness(report, h))
-                fprintf(out, " %8s", cell_percent(accuracy(&system->spider.by[h])).text);
-        fprintf(out, " %8s %15s\n", cell_percent(accuracy(&system->spider.by[MN_HARDNESSES])).text,
-                cell_interval(system->spider_interval).text);
-    }
+    fputc('\n', out);
 }
 
-static void print_mmlu(const struct mn_report *report, FILE *out)
+static void print_task(const char *task, const char *sentence, FILE *out)
 {
-    fprintf(out, "\nMMLU: accuracy\n%-*s", NAME, "");
-    for (int g = 0; g < MN_MMLU_GROUPS; g++)
-        if (has_group(report, g)) fprintf(out, " %8.8s", mn_mmlu_group_name((enum mn_mmlu_group)g));
-    fprintf(out, " %8s %8s %8s %10s\n", "macro", "all", "error", "A-D mass");
-    for (size_t i = 0; i < report->system_count; i++) {
-        const struct mn_report_system *system = &report->systems[i];
-        const struct mn_mmlu_score *micro = &system->mmlu.micro;
-        if (!system->mmlu_count) continue;
-        fprintf(out, "%-*s", NAME, system->system.name);
-        for (int g = 0; g < MN_MMLU_GROUPS; g++)
-            if (has_group(report, g))
-                fprintf(out, " %8s", cell_percent(system->mmlu.groups[g].accuracy).text);
-        /* The sign of the error is two bytes wide: printed apart from the padding. */
-        fprintf(out, " %8s %8s   ± %4.1f %10s\n", cell_percent(system->mmlu.macro.accuracy).text,
-                cell_percent(micro->accuracy).text, 100 * micro->standard_error,
-                cell_percent(micro->mass).text);
-    }
+    if (!sentence) return;
+    fprintf(out, "  %-7s ", task);
+    print_wrapped(sentence, 10, out);
 }
 
-static void print_change(const struct mn_change *change, FILE *out)
-{
-    fprintf(out, "  %-22s %-13s %6s", cell_points_interval(change).text, cell_flips(change).text,
-            cell_p(change->p).text);
-}
-
-static void print_trade_off(const struct mn_report *report, FILE *out)
+static void print_short(const struct mn_report *report, enum mn_language language, mn_arena *arena,
+                        FILE *out)
 {
     if (report->system_count < 2) return;
-    fprintf(out, "\nThe trade-off: change against the base, in points\n%-*s  %-43s  %s\n", NAME, "",
-            "Spider", "MMLU");
-    fprintf(out, "%-*s  %-22s %-13s %6s  %-22s %-13s %6s\n", NAME, "", "change", "flips", "p",
-            "change", "flips", "p");
+    fprintf(out, "\n%s\n", say(language, SAY_IN_SHORT));
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         const struct mn_report_comparison *c = &report->comparisons[i];
-        fprintf(out, "%-*s", NAME, c->system->system.name);
-        print_change(&c->spider[MN_HARDNESSES], out);
-        print_change(&c->mmlu_micro, out);
+        terminal_text(c->system->system.name, out);
         fputc('\n', out);
+        print_task("Spider", report_sentence(&c->spider[MN_HARDNESSES], language, arena), out);
+        print_task("MMLU", report_sentence(&c->mmlu_micro, language, arena), out);
     }
 }
 
-static void print_training(const struct mn_report *report, FILE *out)
+void mn_report_terminal(const struct mn_report *report, enum mn_language language, FILE *out)
 {
-    bool any = false;
-    for (size_t i = 0; i < report->system_count; i++) {
-        const struct mn_system *system = &report->systems[i].system;
-        if (!system->trained.steps) continue;
-        if (!any)
-            fprintf(out, "\nTraining\n%-*s %7s %10s %12s %10s %10s %9s\n", NAME, "", "steps",
-                    "tokens", "loss tokens", "first loss", "last loss", "seconds");
-        any = true;
-        fprintf(out, "%-*s %7lld %10lld %12lld %10.4f %10.4f %9.1f\n", NAME, system->name,
-                (long long)system->trained.steps, (long long)system->trained.tokens,
-                (long long)system->trained.loss_tokens, system->trained.first_loss,
-                system->trained.last_loss, system->trained.seconds);
-    }
-}
-
-void mn_report_terminal(const struct mn_report *report, FILE *out)
-{
+    report_table *const tables[] = {tables_hardness,    tables_misses, tables_mmlu_groups,
+                                    tables_calibration, tables_power,  tables_training,
+                                    tables_trade_off};
     mn_arena *arena;
-    fprintf(out, "study %s: %s on %s\n", report->name, report->model, report->device);
-    print_spider(report, out);
-    print_mmlu(report, out);
-    print_trade_off(report, out);
-    report_details_terminal(report, out);
-    print_training(report, out);
-    fputc('\n', out);
     if (mn_arena_open(&arena) != MN_OK) return;
-    for (const char **remark = report_remarks(report, MN_ENGLISH, arena); *remark; remark++)
-        fprintf(out, "%s\n", *remark);
+    fprintf(out, "%s ", say(language, SAY_STUDY));
+    terminal_text(report->name, out);
+    fputs(": ", out);
+    terminal_text(report->model, out);
+    fprintf(out, " %s ", say(language, SAY_ON));
+    terminal_text(report->device, out);
+    fputc('\n', out);
+    for (size_t i = 0; i < MN_COUNT(tables); i++)
+        print_table(report, language, arena, tables[i], out);
+    fputc('\n', out);
+    for (const char **remark = report_remarks(report, language, arena); *remark; remark++)
+        print_wrapped(*remark, 0, out);
+    print_short(report, language, arena, out);
     mn_arena_close(&arena);
 }

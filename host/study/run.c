@@ -165,7 +165,8 @@ static mn_status write_reports(struct run *run)
         MN_GO(study_record_time(run, "finished"));
         MN_GO(mn_report_load(run->arena, run->settings->output, &report));
     }
-    MN_GO(mn_report_write(&report, MN_ENGLISH, run->settings->output));
+    MN_GO(
+        mn_report_write(&report, (enum mn_language)run->settings->language, run->settings->output));
 done:
     mn_report_close(&report);
     return st;

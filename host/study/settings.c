@@ -12,6 +12,8 @@ static const struct mn_setting rows[] = {
     {"name", MN_SETTING_STRING, AT(name), "study", "of the study, for its report"},
     {"output", MN_SETTING_PATH, AT(output), NULL, "folder of results, adapters and reports",
      .required = true},
+    {"lang", MN_SETTING_CHOICE, AT(language), "en", "language of the reports but JSON and CSV",
+     .choices = mn_languages},
     {"phases", MN_SETTING_STRINGS, AT(phases), NULL, "parts that are done now; none: all of them",
      .choices = mn_study_phases},
     {"protocol", MN_SETTING_CHOICE, AT(protocol), "none",

@@ -9,14 +9,16 @@
 #include "minuano/results.h"
 #include "minuano/statistics.h"
 
+/* Classes of misses: enum mn_sql_error, where MN_SQL_NONE stands for wrong rows, and one more. */
+enum { MN_MISS_NO_ROWS = MN_SQL_ERRORS /* the query ran, and returned nothing */, MN_MISSES };
+
 struct mn_report_system {
     struct mn_system system;
     struct mn_spider_tally spider;      /* by hardness, [MN_HARDNESSES] over all */
     struct mn_interval spider_interval; /* of the official accuracy over all, Wilson */
     int64_t exact; /* of spider: the gold query as text, see mn_sql_same_text */
     struct mn_mmlu_scores mmlu;
-    int64_t
-        misses[MN_SQL_ERRORS]; /* of spider, official metric, by class; MN_SQL_NONE: wrong rows */
+    int64_t misses[MN_MISSES];         /* of spider, official metric, by class */
     struct mn_calibration calibration; /* of mmlu: the four probabilities made to sum to one */
     const struct mn_spider_row *spider_rows; /* (spider_count) */
     const struct mn_mmlu_row *mmlu_rows;     /* (mmlu_count) */
@@ -56,8 +58,8 @@ struct mn_report {
 MN_CHECKED mn_status mn_report_load(mn_arena *arena, const char *folder, struct mn_report *out);
 void mn_report_close(struct mn_report *report);
 
-void mn_report_terminal(const struct mn_report *report, FILE *out);
-void mn_report_markdown(const struct mn_report *report, FILE *out);
+void mn_report_terminal(const struct mn_report *report, enum mn_language language, FILE *out);
+void mn_report_markdown(const struct mn_report *report, enum mn_language language, FILE *out);
 /* One page that needs nothing but itself: plots, tables, and a browser of single items. Reads the
  * trainings' metrics.jsonl in the folder. Whatever data, models and names hold stays text. */
 MN_CHECKED mn_status mn_report_html(const struct mn_report *report, enum mn_language language,

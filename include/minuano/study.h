@@ -29,6 +29,7 @@ extern const char *const mn_study_protocols[]; /* "none", "seed", NULL */
 
 struct mn_study_settings {
     const char *name, *output, *model;
+    int language;             /* enum mn_language, of the reports */
     struct mn_strings phases; /* count 0: all */
     int protocol;             /* enum mn_study_protocol */
     const char *adapters;     /* folder of the trainings, below output */

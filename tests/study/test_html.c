@@ -37,6 +37,9 @@ static void add_spider(mn_results *results, int system, int64_t index, int verdi
                                 .sql = hostile_sql,
                                 .reply_length = sizeof hostile_sql - 1,
                                 .sql_length = sizeof hostile_sql - 1,
+                                .gold_rows = "{\"rows\":0,\"columns\":1,\"first\":[]}",
+                                .rows = "{\"rows\":1,\"columns\":3,\"first\":[[null,\"</script>\","
+                                        "{\"blob\":4}]]}",
                                 .hardness = index % 2 ? MN_EASY : MN_EXTRA,
                                 .verdict = {.official = verdict,
                                             .distinct = verdict,
@@ -46,14 +49,19 @@ static void add_spider(mn_results *results, int system, int64_t index, int verdi
     OK(mn_results_add_spider(results, system, &row));
 }
 
+/* The base answers by replies, the adapter by logits. */
 static void add_mmlu(mn_results *results, int system, const char *subject, int64_t index,
                      bool right)
 {
     struct mn_mmlu_row row = {.subject = subject,
                               .index = index,
                               .answer = 1,
-                              .predicted = right ? 1 : -1,
-                              .reply = HOSTILE};
+                              .predicted = right ? 1 : system - 1,
+                              .reply = system ? NULL : HOSTILE,
+                              .scored = system > 0,
+                              .logprob = {-2, right ? -0.5f : -1.5f, -3, -4},
+                              .question = "What? " HOSTILE,
+                              .choice = {"one", "two", "three", "<b>four</b>"}};
     OK(mn_results_add_mmlu(results, system, &row));
 }
 
@@ -203,13 +211,22 @@ static void test_items_arrive_as_they_were_written(void **state)
     json_t *data = page_data(page_in(*state, MN_ENGLISH));
     json_t *items = json_object_get(json_object_get(data, "spider"), "items");
     assert_int_equal(json_array_size(items), 8);
-    json_t *answer = json_array_get(json_array_get(json_array_get(items, 7), 5), 1);
+    json_t *item = json_array_get(items, 7), *answer = json_array_get(json_array_get(item, 8), 1);
     assert_int_equal(json_integer_value(json_array_get(answer, 0)), -1);
+    /* Both systems wrote the same: the query is there once, and so are the rows. */
+    assert_int_equal(json_array_size(json_array_get(item, 6)), 1);
+    assert_int_equal(json_array_size(json_array_get(item, 7)), 1);
     json_t *sql = mn_json_text(hostile_sql, sizeof hostile_sql - 1);
-    assert_true(json_equal(json_array_get(answer, 1), sql));
+    assert_true(json_equal(json_array_get(json_array_get(item, 6), 0), sql));
     json_decref(sql);
+    json_t *rows = json_pack("[i,i,[[n,s,{s:i}]]]", 1, 3, "</script>", "blob", 4);
+    assert_true(json_equal(json_array_get(json_array_get(item, 7), 0), rows));
+    json_decref(rows);
     items = json_object_get(json_object_get(data, "mmlu"), "items");
     assert_int_equal(json_array_size(items), 6);
+    item = json_array_get(items, 0);
+    assert_string_equal(json_string_value(json_array_get(json_array_get(item, 4), 3)),
+                        "<b>four</b>");
     json_decref(data);
 }
 
@@ -222,41 +239,74 @@ static void test_page_needs_nothing_from_elsewhere(void **state)
     assert_int_equal(occurrences(page, "href="), occurrences(page, "href=\"#"));
 }
 
+/* "+12.5", with a minus as wide as the plus. */
+static const char *points(char text[32], const json_t *value)
+{
+    double number = 100 * json_number_value(value);
+    snprintf(text, 32, "%s%.1f", number < 0 ? "−" : "+", fabs(number));
+    return text;
+}
+
+static void check_cell(const char *page, const char *cell)
+{
+    if (!strstr(page, cell)) fail_msg("the page has no cell %s", cell);
+}
+
 static void check_change(const char *page, const json_t *change)
 {
-    char cell[96];
+    char cell[128], value[32], low[32], high[32];
     const json_t *interval = json_object_get(change, "interval");
-    double value = 100 * json_number_value(json_object_get(change, "change"));
-    snprintf(cell, sizeof cell, ">%+.1f [%+.1f, %+.1f]<", value,
-             100 * json_number_value(json_array_get(interval, 0)),
-             100 * json_number_value(json_array_get(interval, 1)));
-    assert_non_null(strstr(page, cell));
-    snprintf(cell, sizeof cell, ">+%lld / -%lld<",
+    snprintf(cell, sizeof cell, ">%s [%s, %s]<", points(value, json_object_get(change, "change")),
+             points(low, json_array_get(interval, 0)), points(high, json_array_get(interval, 1)));
+    check_cell(page, cell);
+    snprintf(cell, sizeof cell, ">%lld / %lld<",
              (long long)json_integer_value(json_object_get(change, "gained")),
              (long long)json_integer_value(json_object_get(change, "lost")));
-    assert_non_null(strstr(page, cell));
+    check_cell(page, cell);
+}
+
+static void check_number(const char *page, const char *format, const json_t *value, double scale)
+{
+    char cell[64] = ">-<"; /* what cannot be said */
+    assert_non_null(value);
+    if (json_is_number(value))
+        snprintf(cell, sizeof cell, format, scale * json_number_value(value));
+    check_cell(page, cell);
 }
 
 static void test_page_and_json_carry_the_same_numbers(void **state)
 {
     const char *page = page_in(*state, MN_ENGLISH), *name;
     json_t *report, *system, *part;
-    char cell[96];
     size_t i;
     OK(mn_json_load(&report, test_scratch("html/report.json")));
     json_array_foreach (json_object_get(report, "systems"), i, system) {
         const json_t *spider = json_object_get(system, "spider");
-        snprintf(cell, sizeof cell, ">%.1f %%<",
-                 100 * json_number_value(
-                           json_object_get(json_object_get(spider, "accuracy"), "official")));
-        assert_non_null(strstr(page, cell));
+        check_number(page, ">%.1f %%<",
+                     json_object_get(json_object_get(spider, "accuracy"), "official"), 100);
+        json_object_foreach (json_object_get(spider, "misses"), name, part)
+            if (json_integer_value(part)) check_number(page, ">%.0f<", part, 1);
+        const json_t *mmlu = json_object_get(system, "mmlu");
+        const json_t *calibration = json_object_get(mmlu, "calibration");
+        if (i == 0) continue; /* replies have no probabilities */
+        check_number(page, ">%.1f %%<", json_object_get(calibration, "confidence"), 100);
+        check_number(page, ">%.1f %%<", json_object_get(calibration, "error"), 100);
+        check_number(page, ">%.1f %%<", json_object_get(json_object_get(mmlu, "micro"), "mass"),
+                     100);
     }
     json_t *comparison = json_array_get(json_object_get(report, "comparisons"), 0);
     json_t *spider = json_object_get(comparison, "spider");
     json_t *mmlu = json_object_get(comparison, "mmlu");
     check_change(page, json_object_get(spider, "all"));
     check_change(page, json_object_get(mmlu, "micro"));
-    json_object_foreach (json_object_get(mmlu, "subjects"), name, part) check_change(page, part);
+    check_number(page, ">%.1f<", json_object_get(json_object_get(spider, "all"), "detectable"),
+                 100);
+    check_number(page, ">%.2f<", json_object_get(json_object_get(spider, "all"), "design_effect"),
+                 1);
+    json_object_foreach (json_object_get(mmlu, "subjects"), name, part) {
+        check_change(page, part);
+        check_number(page, ">%.3f<", json_object_get(part, "holm_p"), 1);
+    }
     json_decref(report);
 }
 
@@ -279,7 +329,7 @@ static void test_page_speaks_portuguese(void **state)
 {
     const char *page = page_in(*state, MN_PORTUGUESE);
     assert_non_null(strstr(page, "<html lang=\"pt-BR\">"));
-    assert_non_null(strstr(page, "O compromisso"));
+    assert_non_null(strstr(page, "Ganhos e perdas"));
     assert_non_null(strstr(page, ">71,4 %<")); /* 5 of 7 judged */
     assert_null(strstr(page, ">71.4 %<"));
 }
