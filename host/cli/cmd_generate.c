@@ -1,6 +1,7 @@
 /* cmd_generate.c: `minuano generate`: prompts in, completions out, one JSON line each. */
 #include "model_settings.h"
 
+#include "dry_run.h"
 #include "items.h"
 #include "minuano/infer.h"
 #include "minuano/log.h"
@@ -58,7 +59,21 @@ static mn_status read_input(struct job *job, const struct invocation *call)
     return read_prompts(&job->lines, call->arena, job->settings->input, &rules);
 }
 
-static mn_status open_items(struct job *job, mn_arena *arena)
+/* The lines that are not done yet. */
+static void collect_prompts(struct job *job, mn_arena *arena)
+{
+    job->prompts = MN_NEW(arena, struct mn_prompt, job->lines.count);
+    job->streams = MN_NEW(arena, int32_t, job->lines.count);
+    for (size_t i = 0; i < job->lines.count; i++) {
+        const struct prompt_line *line = &job->lines.item[i];
+        if (job->items && items_get(job->items, i)) continue;
+        job->streams[job->left] = (int32_t)i;
+        job->prompts[job->left++] =
+            (struct mn_prompt){.ids = line->ids, .count = line->count, .prefix = -1};
+    }
+}
+
+static mn_status open_items(struct job *job)
 {
     const struct generate_settings *s = job->settings;
     json_t *identity;
@@ -70,17 +85,7 @@ static mn_status open_items(struct job *job, mn_arena *arena)
     json_object_set_new(identity, "parse_special", json_boolean(s->parse_special));
     mn_status st = items_open(&job->items, s->output, identity, job->lines.count);
     json_decref(identity);
-    if (st != MN_OK) return st;
-    job->prompts = MN_NEW(arena, struct mn_prompt, job->lines.count);
-    job->streams = MN_NEW(arena, int32_t, job->lines.count);
-    for (size_t i = 0; i < job->lines.count; i++) {
-        const struct prompt_line *line = &job->lines.item[i];
-        if (items_get(job->items, i)) continue;
-        job->streams[job->left] = (int32_t)i;
-        job->prompts[job->left++] =
-            (struct mn_prompt){.ids = line->ids, .count = line->count, .prefix = -1};
-    }
-    return MN_OK;
+    return st;
 }
 
 static mn_status finished(void *user, size_t index, const struct mn_generation *generation)
@@ -107,7 +112,7 @@ static mn_status finished(void *user, size_t index, const struct mn_generation *
     return st;
 }
 
-static mn_status generate(struct job *job, mn_arena *arena)
+static mn_status generate(struct job *job, mn_arena *arena, struct mn_infer_plan *plan)
 {
     const struct generate_settings *s = job->settings;
     const struct mn_generate_options options = {.max_new_tokens = (int)s->max_new_tokens,
@@ -119,6 +124,7 @@ static mn_status generate(struct job *job, mn_arena *arena)
                                                 .memory = (size_t)(s->memory * 1e9),
                                                 .finished = finished,
                                                 .user = job,
+                                                .plan = plan,
                                                 .title = "generating"};
     struct mn_generation *out = MN_NEW(arena, struct mn_generation, job->left);
     mn_status st = mn_generate(job->opened.model, job->opened.adapter, NULL, 0, job->prompts,
@@ -139,6 +145,17 @@ static void report(const struct invocation *call, const struct job *job, double 
                 job->lines.count, (long long)job->tokens, seconds);
 }
 
+/* Every line, as if none were done yet. */
+static mn_status plan(const struct invocation *call, struct job *job)
+{
+    struct mn_infer_plan found;
+    collect_prompts(job, call->arena);
+    MN_TRY(generate(job, call->arena, &found));
+    const struct mn_token_counts counts = mn_prompts_count(NULL, 0, job->prompts, job->left);
+    return print_infer_plan(call, &job->opened, &found, &counts,
+                            (int64_t)job->left * job->settings->max_new_tokens);
+}
+
 static mn_status run(const struct invocation *call)
 {
     const struct generate_settings *settings = call->settings;
@@ -146,9 +163,14 @@ static mn_status run(const struct invocation *call)
     mn_status st;
     MN_GO(open_model(call, &settings->model, &job.opened));
     MN_GO(read_input(&job, call));
-    MN_GO(open_items(&job, call->arena));
+    if (settings->model.dry_run) {
+        MN_GO(plan(call, &job));
+        goto done;
+    }
+    MN_GO(open_items(&job));
+    collect_prompts(&job, call->arena);
     double started = mn_seconds();
-    MN_GO(generate(&job, call->arena));
+    MN_GO(generate(&job, call->arena, NULL));
     MN_GO(items_commit(job.items));
     report(call, &job, mn_seconds() - started);
 done:

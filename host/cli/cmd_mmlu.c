@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "dry_run.h"
 #include "items.h"
 #include "minuano/interrupt.h"
 #include "minuano/mmlu.h"
@@ -51,7 +52,7 @@ struct mmlu_run {
 
 static mn_status open_items(struct mmlu_run *run, const struct opened_model *opened)
 {
-    const char *const free_to_change[] = {"output", "keep_packed", NULL};
+    const char *const free_to_change[] = {"output", "keep_packed", "dry_run", NULL};
     json_t *identity;
     MN_TRY(settings_identity(&run->settings->model, opened, &table, run->settings, free_to_change,
                              &identity));
@@ -111,18 +112,40 @@ static mn_status finished(void *user, size_t at, const struct mn_mmlu_result *re
     return mn_interrupt_check();
 }
 
-static mn_status evaluate(struct mmlu_run *run, const struct opened_model *opened)
+static struct mn_mmlu_evaluate_options options_of(const struct mmlu_settings *settings)
+{
+    return (struct mn_mmlu_evaluate_options){.format = (enum mn_mmlu_format)settings->format,
+                                             .answering = (enum mn_mmlu_answering)settings->answer,
+                                             .shots = (int)settings->shots,
+                                             .max_new_tokens = (int)settings->max_new_tokens,
+                                             .title = "MMLU"};
+}
+
+/* Every question, as if none were answered yet. */
+static mn_status plan(const struct invocation *call, const struct mmlu_run *run,
+                      const struct opened_model *opened)
 {
     const struct mmlu_settings *settings = run->settings;
+    struct mn_mmlu_evaluate_options options = options_of(settings);
+    struct mn_infer_plan found = {0};
+    struct mn_token_counts counts = {0};
+    options.counted = keep_counts;
+    options.user = &counts;
+    options.plan = &found;
+    MN_TRY(mn_mmlu_evaluate(opened->model, opened->adapter, opened->tokenizer, run->questions,
+                            run->count, &options));
+    return print_infer_plan(call, opened, &found, &counts,
+                            settings->answer == MN_MMLU_BY_LOGITS
+                                ? -1
+                                : (int64_t)run->count * settings->max_new_tokens);
+}
+
+static mn_status evaluate(struct mmlu_run *run, const struct opened_model *opened)
+{
     struct mn_mmlu_item *asked = MN_NEW(run->arena, struct mn_mmlu_item, run->count + 1);
-    const struct mn_mmlu_evaluate_options options = {
-        .format = (enum mn_mmlu_format)settings->format,
-        .answering = (enum mn_mmlu_answering)settings->answer,
-        .shots = (int)settings->shots,
-        .max_new_tokens = (int)settings->max_new_tokens,
-        .finished = finished,
-        .user = run,
-        .title = "MMLU"};
+    struct mn_mmlu_evaluate_options options = options_of(run->settings);
+    options.finished = finished;
+    options.user = run;
     size_t left = 0;
     run->left = MN_NEW(run->arena, size_t, run->count + 1);
     for (size_t i = 0; i < run->count; i++) {
@@ -166,6 +189,10 @@ static mn_status run_mmlu(const struct invocation *call)
     run.answers = MN_NEW(call->arena, struct mn_mmlu_answer, run.count + 1);
     MN_GO(open_model(call, &settings->model, &opened));
     MN_GO(need_tokenizer(&opened));
+    if (settings->model.dry_run) {
+        MN_GO(plan(call, &run, &opened));
+        goto done;
+    }
     MN_GO(open_items(&run, &opened));
     MN_GO(evaluate(&run, &opened));
     MN_GO(items_commit(run.items));

@@ -1,6 +1,7 @@
 /* cmd_score.c: `minuano score`: log-probabilities of given completions, one JSON line each. */
 #include "model_settings.h"
 
+#include "dry_run.h"
 #include "items.h"
 #include "minuano/infer.h"
 #include "minuano/log.h"
@@ -52,7 +53,24 @@ static mn_status read_input(struct job *job, const struct invocation *call)
     return read_prompts(&job->lines, call->arena, job->settings->input, &rules);
 }
 
-static mn_status open_items(struct job *job, mn_arena *arena)
+/* The lines that are not done yet. */
+static void collect_completions(struct job *job, mn_arena *arena)
+{
+    job->completions = MN_NEW(arena, struct mn_completion, job->lines.count);
+    job->line = MN_NEW(arena, size_t, job->lines.count);
+    for (size_t i = 0; i < job->lines.count; i++) {
+        const struct prompt_line *line = &job->lines.item[i];
+        if (job->items && items_get(job->items, i)) continue;
+        job->line[job->left] = i;
+        job->completions[job->left++] =
+            (struct mn_completion){.prompt = {.ids = line->ids, .count = line->count, .prefix = -1},
+                                   .ids = line->completion,
+                                   .count = line->completion_count,
+                                   .logprobs = MN_NEW(arena, float, line->completion_count)};
+    }
+}
+
+static mn_status open_items(struct job *job)
 {
     const struct score_settings *s = job->settings;
     json_t *identity;
@@ -61,20 +79,7 @@ static mn_status open_items(struct job *job, mn_arena *arena)
     json_object_set_new(identity, "parse_special", json_boolean(s->parse_special));
     mn_status st = items_open(&job->items, s->output, identity, job->lines.count);
     json_decref(identity);
-    if (st != MN_OK) return st;
-    job->completions = MN_NEW(arena, struct mn_completion, job->lines.count);
-    job->line = MN_NEW(arena, size_t, job->lines.count);
-    for (size_t i = 0; i < job->lines.count; i++) {
-        const struct prompt_line *line = &job->lines.item[i];
-        if (items_get(job->items, i)) continue;
-        job->line[job->left] = i;
-        job->completions[job->left++] =
-            (struct mn_completion){.prompt = {.ids = line->ids, .count = line->count, .prefix = -1},
-                                   .ids = line->completion,
-                                   .count = line->completion_count,
-                                   .logprobs = MN_NEW(arena, float, line->completion_count)};
-    }
-    return MN_OK;
+    return st;
 }
 
 static mn_status finished(void *user, size_t index)
@@ -94,11 +99,12 @@ static mn_status finished(void *user, size_t index)
         json_pack("{s:o,s:o,s:f}", "tokens", tokens, "logprobs", logprobs, "logprob", sum));
 }
 
-static mn_status score(struct job *job)
+static mn_status score(struct job *job, struct mn_infer_plan *plan)
 {
     const struct mn_score_options options = {.memory = (size_t)(job->settings->memory * 1e9),
                                              .finished = finished,
                                              .user = job,
+                                             .plan = plan,
                                              .title = "scoring"};
     mn_status st = mn_score(job->opened.model, job->opened.adapter, NULL, 0, job->completions,
                             job->left, &options);
@@ -118,6 +124,18 @@ static void report(const struct invocation *call, const struct job *job, double 
                 job->lines.count, (long long)job->tokens, seconds);
 }
 
+/* Every line, as if none were done yet. */
+static mn_status plan(const struct invocation *call, struct job *job)
+{
+    struct mn_infer_plan found;
+    struct mn_token_counts counts = {0};
+    collect_completions(job, call->arena);
+    MN_TRY(score(job, &found));
+    for (size_t i = 0; i < job->left; i++)
+        counts.computed += job->completions[i].prompt.count + job->completions[i].count;
+    return print_infer_plan(call, &job->opened, &found, &counts, -1);
+}
+
 static mn_status run(const struct invocation *call)
 {
     const struct score_settings *settings = call->settings;
@@ -125,9 +143,14 @@ static mn_status run(const struct invocation *call)
     mn_status st;
     MN_GO(open_model(call, &settings->model, &job.opened));
     MN_GO(read_input(&job, call));
-    MN_GO(open_items(&job, call->arena));
+    if (settings->model.dry_run) {
+        MN_GO(plan(call, &job));
+        goto done;
+    }
+    MN_GO(open_items(&job));
+    collect_completions(&job, call->arena);
     double started = mn_seconds();
-    MN_GO(score(&job));
+    MN_GO(score(&job, NULL));
     MN_GO(items_commit(job.items));
     report(call, &job, mn_seconds() - started);
 done:

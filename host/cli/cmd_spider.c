@@ -2,6 +2,7 @@
  * judged. */
 #include <string.h>
 
+#include "dry_run.h"
 #include "items.h"
 #include "model_settings.h"
 #include "spider_line.h"
@@ -42,6 +43,7 @@ static const struct mn_settings table = {"minuano spider", rows, MN_COUNT(rows)}
 struct spider_run {
     const struct spider_settings *settings;
     const mn_spider *spider;
+    struct mn_spider_prompt prompt;
     mn_arena *arena;
     size_t count;        /* items asked for: the first of the split */
     struct items *items; /* (count) */
@@ -50,7 +52,7 @@ struct spider_run {
 
 static mn_status open_items(struct spider_run *run, const struct opened_model *opened)
 {
-    const char *const free_to_change[] = {"output", "batch", "keep_packed", NULL};
+    const char *const free_to_change[] = {"output", "batch", "keep_packed", "dry_run", NULL};
     json_t *identity;
     MN_TRY(settings_identity(&run->settings->model, opened, &table, run->settings, free_to_change,
                              &identity));
@@ -91,21 +93,42 @@ static mn_status take_done(struct spider_run *run, size_t i)
     return MN_OK;
 }
 
-static mn_status evaluate(struct spider_run *run, const struct opened_model *opened)
+static struct mn_spider_evaluate_options options_of(const struct spider_run *run)
 {
     const struct spider_settings *settings = run->settings;
-    struct mn_spider_evaluate_options options = {
+    return (struct mn_spider_evaluate_options){
+        .prompt = run->prompt,
         .extraction = (enum mn_sql_extraction)settings->extraction,
         .max_new_tokens = (int)settings->max_new_tokens,
         .temperature = settings->temperature,
         .seed = (uint64_t)settings->seed,
         .batch_sequences = (int)settings->batch,
-        .finished = finished,
-        .user = run,
         .title = "writing SQL",
     };
+}
+
+/* Every item, as if none were done yet. */
+static mn_status plan(const struct invocation *call, const struct spider_run *run,
+                      const struct opened_model *opened)
+{
+    struct mn_spider_evaluate_options options = options_of(run);
+    struct mn_infer_plan found = {0};
+    struct mn_token_counts counts = {0};
+    options.counted = keep_counts;
+    options.user = &counts;
+    options.plan = &found;
+    MN_TRY(mn_spider_evaluate(opened->model, opened->adapter, opened->tokenizer, run->spider, NULL,
+                              run->count, &options));
+    return print_infer_plan(call, opened, &found, &counts,
+                            (int64_t)run->count * run->settings->max_new_tokens);
+}
+
+static mn_status evaluate(struct spider_run *run, const struct opened_model *opened)
+{
+    struct mn_spider_evaluate_options options = options_of(run);
     size_t *index = MN_NEW(run->arena, size_t, run->count + 1), left = 0;
-    MN_TRY(mn_spider_prompt_read(&options.prompt, settings->prompt));
+    options.finished = finished;
+    options.user = run;
     for (size_t i = 0; i < run->count; i++)
         if (items_get(run->items, i))
             MN_TRY(take_done(run, i));
@@ -120,16 +143,19 @@ static mn_status run_spider(const struct invocation *call)
     const struct spider_settings *settings = call->settings;
     struct spider_run run = {.settings = settings, .arena = call->arena};
     struct opened_model opened = {0};
-    struct mn_spider_prompt prompt;
     mn_spider *spider = NULL;
     mn_status st;
-    MN_GO(mn_spider_prompt_read(&prompt, settings->prompt)); /* before a model is loaded */
+    MN_GO(mn_spider_prompt_read(&run.prompt, settings->prompt)); /* before a model is loaded */
     MN_GO(mn_spider_open(&spider, settings->spider, settings->split));
     MN_GO(open_model(call, &settings->model, &opened));
     MN_GO(need_tokenizer(&opened));
     run.spider = spider;
     run.count = settings->limit && (size_t)settings->limit < spider->count ? (size_t)settings->limit
                                                                            : spider->count;
+    if (settings->model.dry_run) {
+        MN_GO(plan(call, &run, &opened));
+        goto done;
+    }
     MN_GO(open_items(&run, &opened));
     MN_GO(evaluate(&run, &opened));
     MN_GO(items_commit(run.items));

@@ -1,6 +1,7 @@
 /* cmd_train.c: fine-tunes one adapter, as a config says. */
 #include <string.h>
 
+#include "dry_run.h"
 #include "launch.h"
 #include "minuano/log.h"
 #include "minuano/spider.h"
@@ -105,28 +106,19 @@ static void print_plan(const struct mn_train_plan *plan, const struct mn_example
     printf("tokens          %lld, %lld with loss; %d at once\n", (long long)plan->tokens,
            (long long)plan->loss_tokens, plan->limits.tokens);
     printf("parameters      %lld\n", (long long)plan->parameters);
-    for (int use = 0; use < MN_MEMORY_USES; use++)
-        if (plan->by_use[use])
-            printf("%-12s %12.3f MB\n", mn_memory_use_name(use), 1e-6 * (double)plan->by_use[use]);
-    printf("%-12s %12.3f MB\n%-12s %12.3f MB\n", "in all", 1e-6 * (double)total_of(plan), "free",
-           1e-6 * (double)free_bytes);
+    print_memory(plan->by_use, free_bytes);
 }
 
 static void print_plan_json(const struct mn_train_plan *plan, const struct mn_examples *examples,
                             size_t free_bytes)
 {
-    json_t *bytes = json_object();
-    for (int use = 0; use < MN_MEMORY_USES; use++)
-        json_object_set_new(bytes, mn_memory_use_name(use),
-                            json_integer((json_int_t)plan->by_use[use]));
     json_t *line = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:o, s:I, s:I}", "examples",
-        (json_int_t)examples->count, "truncated", (json_int_t)examples->truncated, "dropped",
-        (json_int_t)examples->dropped, "steps", (json_int_t)plan->steps, "steps_per_epoch",
-        (json_int_t)plan->steps_per_epoch, "tokens", (json_int_t)plan->tokens, "loss_tokens",
-        (json_int_t)plan->loss_tokens, "parameters", (json_int_t)plan->parameters, "tokens_at_once",
-        plan->limits.tokens, "bytes", bytes, "bytes_needed", (json_int_t)total_of(plan),
-        "bytes_free", (json_int_t)free_bytes);
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i}", "examples", (json_int_t)examples->count,
+        "truncated", (json_int_t)examples->truncated, "dropped", (json_int_t)examples->dropped,
+        "steps", (json_int_t)plan->steps, "steps_per_epoch", (json_int_t)plan->steps_per_epoch,
+        "tokens", (json_int_t)plan->tokens, "loss_tokens", (json_int_t)plan->loss_tokens,
+        "parameters", (json_int_t)plan->parameters, "tokens_at_once", plan->limits.tokens);
+    add_memory(line, plan->by_use, free_bytes);
     mn_json_line(stdout, line);
     json_decref(line);
 }

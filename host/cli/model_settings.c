@@ -52,7 +52,8 @@ mn_status open_model(const struct invocation *call, const struct model_settings 
 {
     struct opened_model opened = {.eos = -1};
     struct mn_model_options options = {.quantization = settings->quantization,
-                                       .keep_packed = settings->keep_packed};
+                                       .keep_packed = settings->keep_packed,
+                                       .plan_only = settings->dry_run};
     const char *folder;
     mn_status st;
     MN_GO(resolve_model(call, settings->model, &folder));
@@ -60,11 +61,12 @@ mn_status open_model(const struct invocation *call, const struct model_settings 
     const double begin = mn_seconds();
     MN_GO(open_fitting(&opened.model, opened.device, folder, &options));
     const double seconds = mn_seconds() - begin;
-    mn_info("model: %s, %.3g M parameters%s%s, loaded in %.2f s (%.1f GB/s)", folder,
-            1e-6 * (double)mn_model_parameters(&opened.model->config),
-            settings->quantization ? ", " : "",
-            settings->quantization ? quantization_names[settings->quantization] : "", seconds,
-            1e-9 * (double)opened.model->pool.size / seconds);
+    if (!settings->dry_run)
+        mn_info("model: %s, %.3g M parameters%s%s, loaded in %.2f s (%.1f GB/s)", folder,
+                1e-6 * (double)mn_model_parameters(&opened.model->config),
+                settings->quantization ? ", " : "",
+                settings->quantization ? quantization_names[settings->quantization] : "", seconds,
+                1e-9 * (double)opened.model->pool.size / seconds);
     if (settings->adapter) {
         MN_GO(mn_adapter_open_audited(&opened.adapter, opened.model, settings->adapter,
                                       settings->allow_dead_adapter));

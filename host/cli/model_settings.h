@@ -13,6 +13,7 @@ struct model_settings {
     bool allow_dead_adapter;
     int quantization; /* enum mn_quantization */
     bool keep_packed;
+    bool dry_run; /* the model is opened without its weights */
 };
 extern const char *const quantization_names[]; /* in the order of enum mn_quantization */
 
@@ -46,7 +47,11 @@ extern const char *const quantization_names[]; /* in the order of enum mn_quanti
     }
 /* All of them: what a command takes that runs a given model. */
 #define MODEL_ROWS(type, member)                                                                   \
-    MODEL_ROW(type, member), ADAPTER_ROWS(type, member), QUANTIZATION_ROWS(type, member)
+    MODEL_ROW(type, member), ADAPTER_ROWS(type, member), QUANTIZATION_ROWS(type, member),          \
+    {                                                                                              \
+        "dry_run", MN_SETTING_BOOL, offsetof(type, member.dry_run), "false",                       \
+            "print what there is to do and the memory it takes against what is free, and stop"     \
+    }
 
 struct opened_model {
     mn_device *device;

@@ -138,8 +138,9 @@ static size_t bytes_of(const mn_model *model, const struct mn_limits *limits)
     return sum;
 }
 
-static mn_status memory_allowed(mn_device *device, size_t asked, size_t *out)
+static mn_status memory_allowed(const mn_model *model, size_t asked, size_t *out)
 {
+    mn_device *device = model->device;
     size_t free_bytes, total_bytes;
     if (asked) {
         *out = asked;
@@ -147,6 +148,8 @@ static mn_status memory_allowed(mn_device *device, size_t asked, size_t *out)
         *out = (size_t)1 << 30;
     } else {
         MN_TRY(device->calls->memory(device, &free_bytes, &total_bytes));
+        if (model->options.plan_only)
+            free_bytes -= mn_model_bytes(device, &model->config, &model->options);
         *out = free_bytes / 10 * 9;
     }
     return MN_OK;
@@ -176,7 +179,7 @@ mn_status mn_limits_choose(const mn_model *model, const struct mn_adapters *adap
                                .cache_rows = needs->cache_least,
                                .decode_length = (int)needs->cache_least,
                                .lora_rank = largest_lora_rank(model, adapters)};
-    MN_TRY(memory_allowed(model->device, needs->memory, &allowed));
+    MN_TRY(memory_allowed(model, needs->memory, &allowed));
     while (bytes_of(model, &limits) > allowed) {
         int fewer = limits.tokens / 2 > needs->longest ? limits.tokens / 2 : needs->longest;
         if (fewer == limits.tokens && limits.sequences == 1) break;
@@ -199,6 +202,15 @@ mn_status mn_limits_choose(const mn_model *model, const struct mn_adapters *adap
     if (limits.cache_rows > INT32_MAX) limits.cache_rows = INT32_MAX;
     *out = limits;
     return MN_OK;
+}
+
+void mn_infer_plan_fill(struct mn_infer_plan *out, const struct mn_adapters *adapters,
+                        const mn_model *model, const struct mn_limits *limits, size_t items)
+{
+    *out = (struct mn_infer_plan){.items = items, .limits = *limits};
+    mn_context_plan(model->device, &model->config, &model->options, limits, out->by_use);
+    for (int a = 0; a < adapters->count; a++)
+        if (adapters->item[a]) out->by_use[MN_MEMORY_ADAPTER] += adapters->item[a]->pool.size;
 }
 
 /* --- shared prefixes in the cache ------------------------------------------------------------- */

@@ -49,6 +49,10 @@ struct mn_needs {
 MN_CHECKED mn_status mn_limits_choose(const mn_model *model, const struct mn_adapters *adapters,
                                       const struct mn_needs *needs, struct mn_limits *out);
 
+/* What those limits take. */
+void mn_infer_plan_fill(struct mn_infer_plan *out, const struct mn_adapters *adapters,
+                        const mn_model *model, const struct mn_limits *limits, size_t items);
+
 /* --- shared prefixes in the cache ------------------------------------------------------------- */
 
 /* One of each adapter and prefix: keys and values differ between adapters. */

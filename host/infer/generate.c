@@ -106,10 +106,14 @@ static struct mn_needs needs_of(const struct generator *g)
     return needs;
 }
 
-static mn_status prepare(struct generator *g)
+static mn_status choose_limits(struct generator *g)
 {
     struct mn_needs needs = needs_of(g);
-    MN_TRY(mn_limits_choose(g->model, &g->shared.adapters, &needs, &g->limits));
+    return mn_limits_choose(g->model, &g->shared.adapters, &needs, &g->limits);
+}
+
+static mn_status prepare(struct generator *g)
+{
     MN_TRY(mn_context_open(&g->context, g->model, &g->limits));
     mn_debug("generate: %d sequences at once, %d tokens a forward, %lld cache rows",
              g->limits.sequences, g->limits.tokens, (long long)g->limits.cache_rows);
@@ -298,11 +302,17 @@ mn_status mn_generate(mn_model *model, const mn_adapter *adapter, const struct m
     MN_GO(mn_adapters_choose(&g.shared.adapters, &g.adapter, &options->adapters));
     MN_GO(check(&g, prefixes, prefix_count));
     if (options->counts) *options->counts = (struct mn_token_counts){0};
+    if (options->plan) *options->plan = (struct mn_infer_plan){0};
     if (count == 0) goto done;
     for (size_t i = 0; i < count; i++) out[i] = (struct mn_generation){0};
     if (options->apart) {
         g.prompts = mn_prompts_whole(g.own_arena, prefixes, prompts, count);
         g.shared.count = 0;
+    }
+    MN_GO(choose_limits(&g));
+    if (options->plan) {
+        mn_infer_plan_fill(options->plan, &g.shared.adapters, model, &g.limits, count);
+        goto done;
     }
     MN_GO(prepare(&g));
     if (options->title) mn_progress_start(&g.progress, options->title, "items", (int64_t)count, 0);

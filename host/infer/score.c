@@ -71,10 +71,14 @@ static struct mn_needs needs_of(const struct scorer *s)
     return needs;
 }
 
-static mn_status prepare(struct scorer *s)
+static mn_status choose_limits(struct scorer *s)
 {
     struct mn_needs needs = needs_of(s);
-    MN_TRY(mn_limits_choose(s->model, &s->shared.adapters, &needs, &s->limits));
+    return mn_limits_choose(s->model, &s->shared.adapters, &needs, &s->limits);
+}
+
+static mn_status prepare(struct scorer *s)
+{
     MN_TRY(mn_context_open(&s->context, s->model, &s->limits));
     mn_debug("score: %d tokens a forward, %lld cache rows for prefixes", s->limits.tokens,
              (long long)s->limits.cache_rows);
@@ -209,8 +213,15 @@ static mn_status run(struct scorer *s)
     const char *title = s->options ? s->options->title : NULL;
     mn_status st = MN_OK;
     if (s->options && s->options->counts) *s->options->counts = (struct mn_token_counts){0};
+    struct mn_infer_plan *plan = s->options ? s->options->plan : NULL;
+    if (plan) *plan = (struct mn_infer_plan){0};
     if (s->count == 0) return MN_OK;
     if (s->options && s->options->apart) take_apart(s);
+    MN_GO(choose_limits(s));
+    if (plan) {
+        mn_infer_plan_fill(plan, &s->shared.adapters, s->model, &s->limits, s->count);
+        goto done;
+    }
     MN_GO(prepare(s));
     if (title) mn_progress_start(&s->progress, title, "items", (int64_t)s->count, 0);
     for (size_t i = 0; i < s->count; i++) MN_GO(gather(s, s->order[i].index));

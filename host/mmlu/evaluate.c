@@ -72,6 +72,7 @@ static mn_status answer_by_logits(struct evaluation *e, mn_model *model, const m
     struct mn_score_options options = {.memory = e->options->memory,
                                        .adapters = e->options->adapters,
                                        .apart = e->options->apart,
+                                       .plan = e->options->plan,
                                        .title = e->options->title,
                                        .finished = scored,
                                        .user = e};
@@ -88,6 +89,7 @@ static mn_status answer_by_reply(struct evaluation *e, mn_model *model, const mn
                                           .memory = e->options->memory,
                                           .adapters = e->options->adapters,
                                           .apart = e->options->apart,
+                                          .plan = e->options->plan,
                                           .finished = generated,
                                           .user = e,
                                           .title = e->options->title};

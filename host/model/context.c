@@ -204,6 +204,8 @@ mn_status mn_context_open(mn_context **out, mn_model *model, const struct mn_lim
     mn_status st;
     mn_arena *arena;
     MN_TRY(check_limits(limits));
+    if (model->options.plan_only)
+        return mn_fail(MN_INVALID, "a model without its weights cannot run");
     MN_TRY(mn_arena_open(&arena));
     mn_context *c = new_context(model, limits, arena);
     c->pool.device = model->device;

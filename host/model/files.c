@@ -174,8 +174,10 @@ mn_status mn_model_open(mn_model **out, mn_device *device, const char *folder,
     MN_GO(check_tensors(tensors, &config, arena));
     MN_GO(mn_model_new(&model, device, &config, options));
     file.tensors = tensors;
-    MN_GO(open_staging(&file));
-    MN_GO(mn_model_load(model, &file.source));
+    if (!model->options.plan_only) {
+        MN_GO(open_staging(&file));
+        MN_GO(mn_model_load(model, &file.source));
+    }
     mn_fingerprint(tensors, &config, model->fingerprint);
     model->folder = mn_arena_strdup(model->arena, folder);
     *out = model;

@@ -111,6 +111,7 @@ mn_status mn_model_new(mn_model **out, mn_device *device, const struct mn_model_
     model->pool.device = device;
     MN_GO(check_blocks(config, &model->options));
     plan_weights(model, &model->pool);
+    if (model->options.plan_only) goto done;
     MN_GO(mn_pool_commit(&model->pool));
     plan_weights(model, &model->pool);
     MN_GO(fill_rope_table(model));

@@ -16,6 +16,14 @@
 MN_CHECKED mn_status mn_infer_fit(mn_device *device, const struct mn_model_config *config,
                                   struct mn_model_options *options);
 
+/* What a call would take, for --dry-run: where options ask for it, the call fills it in and does
+ * nothing else, and the model may be one without weights (plan_only). */
+struct mn_infer_plan {
+    size_t items;
+    struct mn_limits limits;
+    size_t by_use[MN_MEMORY_USES]; /* bytes beside the model's weights */
+};
+
 struct mn_prompt {
     const int32_t *ids;
     int count;
@@ -77,6 +85,7 @@ struct mn_generate_options {
     struct mn_adapters adapters;
     bool apart;                     /* every prompt computes its prefix itself: to compare with */
     struct mn_token_counts *counts; /* out; NULL: not wanted */
+    struct mn_infer_plan *plan;     /* out, in place of all the rest; NULL: run */
     /* Called as each item finishes, in order of completion; an error stops the run. May be NULL. */
     mn_status (*finished)(void *user, size_t index, const struct mn_generation *generation);
     void *user;
@@ -98,9 +107,10 @@ struct mn_completion {
 };
 struct mn_score_options {
     size_t memory;
-    struct mn_adapters adapters; /* these three as in mn_generate_options */
+    struct mn_adapters adapters; /* these four as in mn_generate_options */
     bool apart;
     struct mn_token_counts *counts;
+    struct mn_infer_plan *plan;
     const char *title;
     mn_status (*finished)(void *user, size_t index);
     void *user;

@@ -163,7 +163,8 @@ struct mn_mmlu_evaluate_options {
      * May be NULL. */
     mn_status (*counted)(void *user, const struct mn_token_counts *counts);
     void *user;
-    const char *title; /* of the progress bar; NULL: no bar */
+    struct mn_infer_plan *plan; /* out, in place of asking; NULL: ask */
+    const char *title;          /* of the progress bar; NULL: no bar */
 };
 /* An interrupted run goes on when the items already finished are left out. */
 MN_CHECKED mn_status mn_mmlu_evaluate(mn_model *model, const mn_adapter *adapter,

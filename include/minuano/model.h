@@ -43,6 +43,7 @@ struct mn_model_options {
     enum mn_quantization quantization;
     bool keep_packed; /* NF4 stays packed and is expanded at each use; else expanded once, with the
                          same values, where that fits (mn_model_fit) */
+    bool plan_only;   /* everything but the weights: for plans. A context of it is refused */
 };
 
 struct mn_layer {

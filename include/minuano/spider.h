@@ -186,7 +186,8 @@ struct mn_spider_evaluate_options {
      * May be NULL. */
     mn_status (*counted)(void *user, const struct mn_token_counts *counts);
     void *user;
-    const char *title; /* of the progress bar; NULL: no bar */
+    struct mn_infer_plan *plan; /* out, in place of asking; NULL: ask */
+    const char *title;          /* of the progress bar; NULL: no bar */
 };
 /* Generates, extracts, executes and judges items[index[0 … count)]; index NULL: the first count.
  * An interrupted run goes on when the items already finished are left out of index. */
