@@ -13,6 +13,7 @@
 #include "minuano/ops.h"
 
 struct gemm_library;
+struct attention_library;
 
 /* Behind mn_stream. */
 struct mn_stream_state {
@@ -21,6 +22,7 @@ struct mn_stream_state {
     bool hopper;               /* compute capability 9.0: wgmma and TMA */
     bool capturing;            /* launches are being recorded: nothing may be waited for */
     struct gemm_library *gemm; /* see gemm.cuh */
+    struct attention_library *attention; /* cuDNN's; NULL: not opened, or not in this build */
 };
 
 enum { WARP = 32, VECTOR = 8 };

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attention_cudnn.cuh"
 #include "common.cuh"
 #include "gemm.cuh"
 
@@ -293,6 +294,9 @@ static void device_close(mn_device *device)
 {
     struct cuda_device *cuda = self(device);
     if (cuda->stream.stream) cudaStreamSynchronize(cuda->stream.stream);
+#ifdef MN_WITH_CUDNN
+    attention_library_close(&cuda->stream.attention);
+#endif
     gemm_library_close(&cuda->stream.gemm);
     for (int i = 0; i < MARKS; i++)
         if (cuda->mark[i]) cudaEventDestroy(cuda->mark[i]);

@@ -71,6 +71,9 @@ struct mn_device {
 MN_CHECKED mn_status mn_reference_device_open(mn_device **out, int threads);
 /* Only in builds with the CUDA toolkit (MN_WITH_CUDA). index counts visible GPUs. */
 MN_CHECKED mn_status mn_cuda_device_open(mn_device **out, int index);
+/* Only in builds with cuDNN (MN_WITH_CUDNN): makes its attention ready on a CUDA device and gives
+ * the table that has it, for device->ops or beside it. */
+MN_CHECKED mn_status mn_cuda_cudnn_open(mn_device *device, const struct mn_ops **ops);
 void mn_device_close(mn_device **device);
 
 /* Element i of an activation array. */

@@ -7,6 +7,10 @@
 
 #include "minuano/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum mn_log_level { MN_LOG_QUIET, MN_LOG_WARNING, MN_LOG_INFO, MN_LOG_DEBUG };
 
 void mn_log_set_level(enum mn_log_level level); /* default MN_LOG_INFO */
@@ -31,4 +35,7 @@ void mn_progress_end(struct mn_progress *progress);
 /* Seconds on the monotonic clock. */
 double mn_seconds(void);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -345,6 +345,16 @@ MN_OPS_LIST(MN_OPS_CUDA)
 extern const struct mn_ops mn_ref_ops;
 extern const struct mn_ops mn_cuda_ops; /* only in builds with the CUDA toolkit */
 
+/* Attention by cuDNN, only in builds that have it (MN_WITH_CUDNN): mn_cuda_ops but for these slots.
+ * cuDNN has no shared prefixes and no decoding as we need them: calls with prefixes, and
+ * attention_decode, are our own kernels' in this table too. Its backward sums dq in any order: the
+ * same call twice may differ in the last bits. */
+extern const struct mn_ops mn_cuda_cudnn_ops;
+mn_attention_forward_workspace_fn mn_cudnn_attention_forward_workspace;
+mn_attention_forward_op_fn mn_cudnn_attention_forward;
+mn_attention_backward_workspace_fn mn_cudnn_attention_backward_workspace;
+mn_attention_backward_op_fn mn_cudnn_attention_backward;
+
 /* --- argument checks, shared by both devices
  * ------------------------------------------------------------------------ */
 
