@@ -16,6 +16,7 @@ static const int decode_rows[] = {1, 8, 64, 256};
 struct room {
     mn_device *device;
     const struct mn_model_config *config;
+    const struct mn_bench_kernels *what;
     int tokens, attention_tokens, qkv, loss_rows;
     struct mn_pool pool;
     mn_act *in[3], *out[2], *weight, *a, *b, *u;
@@ -35,6 +36,7 @@ struct job {
     int out, in, parts;
     double dropout;
     int sequences, length;
+    const struct mn_ops *ops; /* of attention: the device's or the peer's */
 };
 
 static struct mn_attention_shape shape_of(const struct room *r)
@@ -159,13 +161,13 @@ static struct mn_attention_decode decode_args(const struct job *j)
 static mn_status run_attention(const void *job, mn_device *device)
 {
     const struct mn_attention_forward args = attention_args(job);
-    return device->ops->attention_forward(&args, device->stream);
+    return ((const struct job *)job)->ops->attention_forward(&args, device->stream);
 }
 
 static mn_status run_attention_backward(const void *job, mn_device *device)
 {
     const struct mn_attention_backward args = attention_backward_args(job);
-    return device->ops->attention_backward(&args, device->stream);
+    return ((const struct job *)job)->ops->attention_backward(&args, device->stream);
 }
 
 static mn_status run_decode(const void *job, mn_device *device)
@@ -256,7 +258,7 @@ static int64_t larger(int64_t a, int64_t b)
 
 static size_t workspace_of(struct room *r)
 {
-    const struct mn_ops *ops = r->device->ops;
+    const struct mn_ops *ops = r->device->ops, *peer = r->what->peer ? r->what->peer : ops;
     const struct mn_model_config *c = r->config;
     struct job qkv = {.room = r, .out = r->qkv, .in = c->hidden, .parts = 3, .dropout = 0.05};
     struct job down = {.room = r, .out = c->hidden, .in = c->ff, .parts = 1, .dropout = 0.05};
@@ -269,6 +271,7 @@ static size_t workspace_of(struct room *r)
         ops->linear_forward_workspace(&f1),          ops->linear_forward_workspace(&f2),
         ops->linear_backward_workspace(&b1),         ops->linear_backward_workspace(&b2),
         ops->attention_forward_workspace(&a1),       ops->attention_backward_workspace(&a2),
+        peer->attention_forward_workspace(&a1),      peer->attention_backward_workspace(&a2),
         ops->sum_squares_workspace(r->adapter_count)};
     size_t most_bytes = 0;
     for (size_t i = 0; i < MN_COUNT(sizes); i++)
@@ -348,9 +351,10 @@ static mn_status fill(struct room *r)
 }
 
 static mn_status open_room(struct room *r, mn_device *device, const struct mn_model_config *c,
-                           int tokens)
+                           const struct mn_bench_kernels *what)
 {
-    *r = (struct room){.device = device, .config = c, .tokens = tokens};
+    const int tokens = what->tokens;
+    *r = (struct room){.device = device, .config = c, .what = what, .tokens = tokens};
     r->attention_tokens = 2 * tokens;
     r->qkv = (c->heads + 2 * c->kv_heads) * c->head_dim;
     r->loss_rows = tokens < LOSS_ROWS ? tokens : LOSS_ROWS;
@@ -374,6 +378,11 @@ static mn_status open_room(struct room *r, mn_device *device, const struct mn_mo
 struct ceilings {
     double copy, product;
 };
+
+static bool wanted(const struct room *r, const char *name)
+{
+    return !r->what->only || strstr(name, r->what->only);
+}
 
 static void judge(struct mn_bench_row *row, double ceiling, const char *name)
 {
@@ -401,13 +410,17 @@ static mn_status time_linears(struct mn_bench_rows *rows, struct room *r, struct
     for (size_t i = 0; i < 2 * MN_COUNT(linears); i++) {
         const bool back = i >= MN_COUNT(linears);
         const size_t k = i % MN_COUNT(linears);
-        struct job job = {r, linears[k].out, linears[k].in, linears[k].parts, linears[k].dropout, 0,
-                          0};
+        struct job job = {.room = r,
+                          .out = linears[k].out,
+                          .in = linears[k].in,
+                          .parts = linears[k].parts,
+                          .dropout = linears[k].dropout};
         if ((int64_t)r->tokens * job.out > r->act_count) continue;
         const double flops = 2.0 * r->tokens * job.out * job.in;
         double seconds;
         char name[48];
         snprintf(name, sizeof name, "linear_%s %s", back ? "backward" : "forward", linears[k].name);
+        if (i > 0 && !wanted(r, name)) continue; /* the first is the ceiling */
         MN_TRY(bench_time(&seconds, r->device, back ? run_backward : run_forward, &job));
         struct mn_bench_row *row = bench_add(rows, name, seconds, 1e-12 * flops, "TFLOP/s");
         snprintf(row->shape, sizeof row->shape, "%d x %d x %d", r->tokens, job.out, job.in);
@@ -417,26 +430,44 @@ static mn_status time_linears(struct mn_bench_rows *rows, struct room *r, struct
     return MN_OK;
 }
 
+/* One direction in one shape, by one table; the row is the last. */
+static mn_status time_one_attention(struct mn_bench_rows *rows, const struct job *job, bool back,
+                                    const char *whose)
+{
+    const struct mn_model_config *c = job->room->config;
+    const double pairs = 0.5 * job->sequences * (double)job->length * job->length;
+    const double flops = (back ? 10 : 4) * pairs * c->heads * c->head_dim;
+    double seconds;
+    char name[48];
+    MN_TRY(bench_time(&seconds, job->room->device, back ? run_attention_backward : run_attention,
+                      job));
+    snprintf(name, sizeof name, "attention_%s%s%s", back ? "backward" : "forward", whose ? " " : "",
+             whose ? whose : "");
+    struct mn_bench_row *row = bench_add(rows, name, seconds, 1e-12 * flops, "TFLOP/s");
+    snprintf(row->shape, sizeof row->shape, "%d x %d causal", job->sequences, job->length);
+    return MN_OK;
+}
+
 static mn_status time_attention(struct mn_bench_rows *rows, struct room *r,
                                 const struct ceilings *ceilings)
 {
-    const struct mn_model_config *c = r->config;
+    const struct mn_bench_kernels *what = r->what;
     for (int i = 0; i < 2 * (int)MN_COUNT(attention_lengths); i++) {
         const bool back = i % 2;
-        struct job job = {.room = r, .length = attention_lengths[i / 2]};
+        struct job job = {.room = r, .length = attention_lengths[i / 2], .ops = r->device->ops};
         job.sequences = (job.length > r->tokens ? r->attention_tokens : r->tokens) / job.length;
         if (job.sequences < 1 || job.length > r->attention_tokens) continue;
-        const double pairs = 0.5 * job.sequences * (double)job.length * job.length;
-        const double flops = (back ? 10 : 4) * pairs * c->heads * c->head_dim;
-        double seconds;
+        if (!wanted(r, back ? "attention_backward" : "attention_forward")) continue;
         MN_TRY(send_ints(r, r->extents, job.sequences + 1, job.length, INT64_MAX));
-        MN_TRY(
-            bench_time(&seconds, r->device, back ? run_attention_backward : run_attention, &job));
-        struct mn_bench_row *row =
-            bench_add(rows, back ? "attention_backward" : "attention_forward", seconds,
-                      1e-12 * flops, "TFLOP/s");
-        snprintf(row->shape, sizeof row->shape, "%d x %d causal", job.sequences, job.length);
-        judge(row, ceilings->product, "product");
+        MN_TRY(time_one_attention(rows, &job, back, NULL));
+        judge(&rows->item[rows->count - 1], ceilings->product, "product");
+        if (!what->peer) continue;
+        job.ops = what->peer;
+        MN_TRY(time_one_attention(rows, &job, back, what->peer_name));
+        struct mn_bench_row *theirs = &rows->item[rows->count - 1], *ours = theirs - 1;
+        judge(theirs, ceilings->product, "product");
+        ours->ratio = ours->rate / theirs->rate;
+        ours->peer = what->peer_name;
     }
     return MN_OK;
 }
@@ -450,6 +481,7 @@ static mn_status time_decode(struct mn_bench_rows *rows, struct room *r,
         struct job job = {.room = r, .sequences = decode_rows[i], .length = DECODE_LENGTH};
         if (job.sequences > r->tokens || job.sequences * job.length * kv_width > r->act_count)
             continue;
+        if (!wanted(r, "attention_decode")) continue;
         double seconds;
         MN_TRY(send_ints(r, r->extents, job.sequences, job.length, INT64_MAX));
         int32_t lengths[256];
@@ -480,11 +512,14 @@ static mn_status time_memory(struct mn_bench_rows *rows, struct room *job,
     judge(row, ceilings->copy, "copy");
     LOCALS;
 #define TIME(op, arguments, activations, bytes)                                                    \
-    MN_TRY(bench_time(&seconds, device, run_##op, r));                                             \
-    row = bench_add(rows, #op, seconds, 1e-9 * (act * (activations) + (bytes)), "GB/s");           \
-    judge(row, ceilings->copy, "copy");
+    if (wanted(r, #op)) {                                                                          \
+        MN_TRY(bench_time(&seconds, device, run_##op, r));                                         \
+        row = bench_add(rows, #op, seconds, 1e-9 * (act * (activations) + (bytes)), "GB/s");       \
+        judge(row, ceilings->copy, "copy");                                                        \
+    }
     CALLS(TIME)
 #undef TIME
+    if (!wanted(r, "adamw")) return MN_OK;
     MN_TRY(bench_time(&seconds, device, run_adamw, r));
     row = bench_add(rows, "adamw", seconds, 1e-9 * (28 + act) * (double)r->adapter_count, "GB/s");
     judge(row, ceilings->copy, "copy");
@@ -492,12 +527,13 @@ static mn_status time_memory(struct mn_bench_rows *rows, struct room *job,
 }
 
 mn_status mn_bench_kernels(struct mn_bench_rows *rows, mn_device *device,
-                           const struct mn_model_config *config, int tokens)
+                           const struct mn_model_config *config,
+                           const struct mn_bench_kernels *what)
 {
     struct room room;
     struct ceilings ceilings = {0};
     mn_status st;
-    MN_GO(open_room(&room, device, config, tokens));
+    MN_GO(open_room(&room, device, config, what));
     MN_GO(time_linears(rows, &room, &ceilings));
     MN_GO(time_attention(rows, &room, &ceilings));
     MN_GO(time_memory(rows, &room, &ceilings));
@@ -510,10 +546,11 @@ done:
 mn_status mn_bench_product(double *flops, mn_device *device, const struct mn_model_config *config,
                            int tokens)
 {
+    const struct mn_bench_kernels what = {.tokens = tokens};
     struct room room;
     mn_status st;
     double seconds;
-    MN_GO(open_room(&room, device, config, tokens));
+    MN_GO(open_room(&room, device, config, &what));
     const struct job job = {.room = &room, .out = 2 * config->ff, .in = config->hidden};
     MN_GO(bench_time(&seconds, device, run_forward, &job));
     *flops = 2.0 * tokens * job.out * job.in / seconds;

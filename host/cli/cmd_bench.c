@@ -2,11 +2,12 @@
  * table of settings, one file for all, for they print the same table. */
 #include "command.h"
 #include "minuano/bench.h"
+#include "minuano/log.h"
 #include "model_settings.h"
 
 struct bench_settings {
     struct model_settings model;
-    const char *random;
+    const char *random, *only;
     int64_t tokens, length, rank, steps, batch, new_tokens, adapters, prefix, seed;
     double dropout;
 };
@@ -15,6 +16,8 @@ struct bench_settings {
 static const struct mn_setting rows[] = {
     {"random", MN_SETTING_STRING, AT(random), "mistral-7b",
      "shape of a model with random weights: mistral-7b, tiny"},
+    {"only", MN_SETTING_STRING, AT(only), NULL,
+     "kernels whose name contains this, beside the copy and the product (bench alone)"},
     {"tokens", MN_SETTING_INT, AT(tokens), "8192", "tokens of a step or a batch", .low = 16,
      .high = 1 << 20},
     {"length", MN_SETTING_INT, AT(length), "1024", "of a sequence or a prompt", .low = 2,
@@ -41,8 +44,10 @@ static void print_row(const struct mn_bench_row *row)
     char percent[64] = "";
     if (row->ceiling)
         snprintf(percent, sizeof percent, "%6.1f %% of %s", row->percent, row->ceiling);
-    printf("%-34s %-34s %11.1f us %10.1f %-10s %s%s\n", row->name, row->shape, 1e6 * row->seconds,
+    printf("%-34s %-34s %11.1f us %10.1f %-10s %s%s", row->name, row->shape, 1e6 * row->seconds,
            row->rate, row->unit, percent, row->note);
+    if (row->peer) printf(", %.2f x %s", row->ratio, row->peer);
+    putchar('\n');
 }
 
 static void print_rows(const struct invocation *call, const mn_device *device,
@@ -59,22 +64,43 @@ static void print_rows(const struct invocation *call, const mn_device *device,
                                    row->rate, "unit", row->unit, "percent", row->percent);
         if (row->ceiling) json_object_set_new(object, "ceiling", json_string(row->ceiling));
         if (row->note[0]) json_object_set_new(object, "note", json_string(row->note));
+        if (row->peer) {
+            json_object_set_new(object, "peer", json_string(row->peer));
+            json_object_set_new(object, "ratio", json_real(row->ratio));
+        }
         mn_json_line(stdout, object);
         json_decref(object);
     }
     fflush(stdout);
 }
 
+/* cuDNN's attention beside ours, where this build and this GPU have it. */
+static void find_peer(struct mn_bench_kernels *what, mn_device *device)
+{
+#ifdef MN_WITH_CUDNN
+    if (device->kind != MN_DEVICE_CUDA) return;
+    if (mn_cuda_cudnn_open(device, &what->peer) == MN_OK)
+        what->peer_name = "cuDNN";
+    else
+        mn_info("no peer for attention: %s", mn_error());
+#else
+    (void)what;
+    if (device->kind == MN_DEVICE_CUDA) mn_info("no peer for attention: this build has no cuDNN");
+#endif
+}
+
 static mn_status run_kernels(const struct invocation *call)
 {
     const struct bench_settings *settings = call->settings;
+    struct mn_bench_kernels what = {.tokens = (int)settings->tokens, .only = settings->only};
     struct mn_bench_rows found = {0};
     struct mn_model_config config;
     mn_device *device = NULL;
     mn_status st;
     MN_GO(mn_bench_shape(&config, settings->random));
     MN_GO(open_device(call, &device));
-    MN_GO(mn_bench_kernels(&found, device, &config, (int)settings->tokens));
+    find_peer(&what, device);
+    MN_GO(mn_bench_kernels(&found, device, &config, &what));
     print_rows(call, device, &found);
 done:
     mn_bench_rows_free(&found);
@@ -142,7 +168,8 @@ const struct command command_bench = {
     .name = "bench",
     .summary = "time every kernel beside a copy and a product measured in the same run",
     .usage = "[options]",
-    .examples = "minuano bench\nminuano bench --json --tokens 4096\n",
+    .examples =
+        "minuano bench\nminuano bench --json --tokens 4096\nminuano bench --only attention\n",
     .settings = &table,
     .settings_size = sizeof(struct bench_settings),
     .run = run_kernels,

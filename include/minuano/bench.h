@@ -15,6 +15,8 @@ struct mn_bench_row {
     double percent;   /* of the ceiling; 0: none applies */
     const char *ceiling;
     char note[48]; /* "": nothing to add */
+    double ratio;  /* of this rate to the peer's in the same run; 0: there is none */
+    const char *peer;
 };
 struct mn_bench_rows {
     struct mn_bench_row *item;
@@ -25,10 +27,17 @@ void mn_bench_rows_free(struct mn_bench_rows *rows);
 /* A shape by name: "mistral-7b", or "tiny" for machines without a GPU. */
 MN_CHECKED mn_status mn_bench_shape(struct mn_model_config *out, const char *name);
 
+struct mn_bench_kernels {
+    int tokens;
+    const char *only;          /* ops whose name contains it, and the ceilings; NULL: all */
+    const struct mn_ops *peer; /* attention is timed with this table too; NULL: with none */
+    const char *peer_name;
+};
 /* Every op in the shapes of this model. Ceilings: a copy within the device for GB/s; the same
  * device's product of a step's tokens with the gate-up matrix for TFLOP/s. */
 MN_CHECKED mn_status mn_bench_kernels(struct mn_bench_rows *rows, mn_device *device,
-                                      const struct mn_model_config *config, int tokens);
+                                      const struct mn_model_config *config,
+                                      const struct mn_bench_kernels *what);
 
 struct mn_bench_job {
     int tokens;     /* of a training step or a scoring batch */
