@@ -158,6 +158,18 @@ void mn_fingerprint(const mn_tensors *tensors, const struct mn_model_config *con
     mn_text_free(&lines);
 }
 
+static mn_status load(mn_model *model, const mn_tensors *tensors)
+{
+    mn_status st;
+    struct file_source file = {.source = {load_from_file, model->device}, .tensors = tensors};
+    file.pool.device = model->device;
+    MN_GO(open_staging(&file));
+    MN_GO(mn_model_load(model, &file.source));
+done:
+    mn_pool_close(&file.pool);
+    return st;
+}
+
 mn_status mn_model_open(mn_model **out, mn_device *device, const char *folder,
                         const struct mn_model_options *options)
 {
@@ -166,26 +178,36 @@ mn_status mn_model_open(mn_model **out, mn_device *device, const char *folder,
     mn_tensors *tensors = NULL;
     mn_arena *arena = NULL;
     struct mn_model_config config;
-    struct file_source file = {.source = {load_from_file, device}};
-    file.pool.device = device;
     MN_TRY(mn_arena_open(&arena));
     MN_GO(mn_model_config_read(&config, folder));
     MN_GO(mn_tensors_open(&tensors, folder));
     MN_GO(check_tensors(tensors, &config, arena));
     MN_GO(mn_model_new(&model, device, &config, options));
-    file.tensors = tensors;
-    if (!model->options.plan_only) {
-        MN_GO(open_staging(&file));
-        MN_GO(mn_model_load(model, &file.source));
-    }
+    if (!model->options.plan_only) MN_GO(load(model, tensors));
     mn_fingerprint(tensors, &config, model->fingerprint);
     model->folder = mn_arena_strdup(model->arena, folder);
     *out = model;
     model = NULL;
 done:
     mn_model_close(&model);
-    mn_pool_close(&file.pool);
     mn_tensors_close(&tensors);
     mn_arena_close(&arena);
+    return st;
+}
+
+mn_status mn_model_reload(mn_model *model)
+{
+    mn_status st;
+    mn_tensors *tensors = NULL;
+    char fingerprint[65];
+    MN_GO(mn_tensors_open(&tensors, model->folder));
+    mn_fingerprint(tensors, &model->config, fingerprint);
+    if (strcmp(fingerprint, model->fingerprint) != 0)
+        st = mn_fail(MN_INVALID, "%s: expected the weights of before, %.12s, found %.12s",
+                     model->folder, model->fingerprint, fingerprint);
+    else
+        MN_GO(load(model, tensors));
+done:
+    mn_tensors_close(&tensors);
     return st;
 }

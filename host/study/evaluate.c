@@ -206,7 +206,8 @@ static mn_status evaluate_mmlu(struct pass *pass)
                             &options);
 }
 
-static mn_status evaluate(struct run *run, const struct study_asked *asked, size_t count)
+static mn_status evaluate(struct run *run, const struct study_asked *asked, size_t count,
+                          bool only_spider)
 {
     struct pass pass = {.run = run, .asked = asked, .count = count};
     const mn_adapter *adapters[MN_ADAPTER_GROUPS];
@@ -215,7 +216,7 @@ static mn_status evaluate(struct run *run, const struct study_asked *asked, size
     pass.adapters = (struct mn_adapters){adapters, (int)count};
     MN_GO(mn_arena_open(&pass.arena));
     if (run->spider && run->phase[MN_PHASE_SPIDER]) MN_GO(evaluate_spider(&pass));
-    if (run->mmlu && run->phase[MN_PHASE_MMLU]) MN_GO(evaluate_mmlu(&pass));
+    if (run->mmlu && run->phase[MN_PHASE_MMLU] && !only_spider) MN_GO(evaluate_mmlu(&pass));
 done:
     mn_arena_close(&pass.arena);
     return st;
@@ -226,7 +227,22 @@ mn_status study_evaluate(struct run *run)
     for (size_t first = 0; first < run->asked.count; first += MN_ADAPTER_GROUPS) {
         const size_t left = run->asked.count - first;
         MN_TRY(evaluate(run, run->asked.item + first,
-                        left < MN_ADAPTER_GROUPS ? left : (size_t)MN_ADAPTER_GROUPS));
+                        left < MN_ADAPTER_GROUPS ? left : (size_t)MN_ADAPTER_GROUPS, false));
     }
     return MN_OK;
+}
+
+mn_status study_evaluate_merged(struct run *run, int system, const char *name, const char *folder)
+{
+    const struct study_asked merged = {.system = system, .name = name};
+    mn_arena *scratch;
+    size_t *items, left;
+    if (!run->phase[MN_PHASE_SPIDER]) return MN_OK;
+    MN_TRY(mn_arena_open(&scratch));
+    mn_status st = study_spider_left(run, system, run->spider_count, scratch, &items, &left);
+    mn_arena_close(&scratch);
+    if (st != MN_OK || left == 0) return st;
+    MN_TRY(mn_model_merge(run->model, folder));
+    MN_TRY(evaluate(run, &merged, 1, true));
+    return mn_model_reload(run->model);
 }

@@ -37,6 +37,7 @@ static const char *spider_identity(struct run *run)
                   "max_new_tokens", (json_int_t)s->spider.max_new_tokens, "temperature",
                   s->spider.temperature, "seed", (json_int_t)s->spider.seed, "items",
                   (json_int_t)run->spider_count, "digest", digest(run->arena, &items));
+    if (s->spider.merged) json_object_set_new(identity, "merged", json_true());
     mn_text_free(&items);
     return compact(run->arena, identity);
 }

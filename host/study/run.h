@@ -50,6 +50,11 @@ MN_CHECKED mn_status study_record_time(struct run *run, const char *key);
  * those that have no row yet. */
 MN_CHECKED mn_status study_evaluate(struct run *run);
 
+/* Spider alone, on the adapter merged into the weights as the model holds them, which are loaded
+ * again behind it. A later pass finds its rows there. */
+MN_CHECKED mn_status study_evaluate_merged(struct run *run, int system, const char *name,
+                                           const char *folder);
+
 /* Which of the first `planned` items of Spider the system has not answered. *left lives in the
  * arena. */
 MN_CHECKED mn_status study_spider_left(struct run *run, int system, size_t planned, mn_arena *arena,

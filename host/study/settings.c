@@ -60,6 +60,9 @@ static const struct mn_setting rows[] = {
      .high = 100},
     {"spider.seed", MN_SETTING_INT, AT(spider.seed), "42", "of sampling, with a temperature",
      .low = 0, .high = 9e15},
+    {"spider.merged", MN_SETTING_BOOL, AT(spider.merged), "false",
+     "adapters answer Spider merged into the base's weights, which are quantized again; MMLU is "
+     "answered unmerged"},
     {"mmlu.folder", MN_SETTING_PATH, AT(mmlu.folder), NULL,
      "MMLU's folder of dev/, val/, test/; without it there is no multiple choice"},
     {"mmlu.split", MN_SETTING_STRING, AT(mmlu.split), "test", "split that is asked: test, val"},

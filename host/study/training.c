@@ -68,6 +68,8 @@ mn_status study_train(struct run *run, const struct mn_study_training *training,
     MN_TRY(mn_adapter_open_audited(&adapter, run->model, trained.folder,
                                    run->settings->allow_dead_adapter));
     *MN_PUSH(&run->adapters) = adapter;
+    if (run->settings->spider.merged)
+        MN_TRY(study_evaluate_merged(run, system, training->name, trained.folder));
     *MN_PUSH(&run->asked) = (struct study_asked){system, training->name, adapter, false};
     return study_add_points(run, training, &trained, adapter, folder);
 }

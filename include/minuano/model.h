@@ -152,6 +152,9 @@ void mn_adapter_close(mn_adapter **adapter);
  * are expanded, summed in fp32 and quantized again, as PEFT merges into a 4-bit base: the outcome
  * is not what base and adapter compute together. */
 MN_CHECKED mn_status mn_model_merge(mn_model *model, const char *adapter_folder);
+/* Loads the weights once more: what merging did is undone. Adapters of the model stay as they are.
+ */
+MN_CHECKED mn_status mn_model_reload(mn_model *model);
 /* Writes a 16-bit model folder with W + scale·B·A, and the tokenizer's files beside it. */
 MN_CHECKED mn_status mn_merge(const char *model_folder, const char *adapter_folder,
                               const char *out_folder);

@@ -47,6 +47,7 @@ struct mn_study_settings {
         int extraction;             /* enum mn_sql_extraction */
         int64_t max_new_tokens, seed;
         double temperature;
+        bool merged; /* adapters answer Spider merged into the weights */
     } spider;
     struct {
         const char *folder, *split;

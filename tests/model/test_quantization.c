@@ -148,7 +148,7 @@ static void check_nf4(const float *found, const double *sum, int64_t count)
 }
 
 /* The sum of the weights as they are held, and its quantization, element by element; the rest of
- * the model is left alone. */
+ * the model is left alone, and loading it again brings all of it back. */
 static void test_an_adapter_is_merged_into_the_weights_as_they_are_held(void **state)
 {
     (void)state;
@@ -159,6 +159,8 @@ static void test_an_adapter_is_merged_into_the_weights_as_they_are_held(void **s
         const int in = model->config.hidden, out = model->config.heads * model->config.head_dim;
         const float *weight = (const float *)model->layer[0].qkv.dense;
         double *sum = malloc((size_t)(out * in) * sizeof *sum);
+        float *before = malloc((size_t)(out * in) * sizeof *before);
+        memcpy(before, weight, (size_t)(out * in) * sizeof *before);
         float norm = *(const float *)model->final_norm;
         for (int i = 0; i < out * in; i++) sum[i] = (double)weight[i];
         add_update(sum, out, in);
@@ -167,6 +169,10 @@ static void test_an_adapter_is_merged_into_the_weights_as_they_are_held(void **s
         for (int i = 0; q == MN_QUANTIZE_NONE && i < out * in; i++)
             assert_true(fabs((double)weight[i] - sum[i]) <= 1e-6);
         assert_true(norm == *(const float *)model->final_norm);
+        assert_memory_not_equal(weight, before, (size_t)(out * in) * sizeof *before);
+        OK(mn_model_reload(model));
+        assert_memory_equal(weight, before, (size_t)(out * in) * sizeof *before);
+        free(before);
         free(sum);
         mn_model_close(&model);
     }
