@@ -6,11 +6,12 @@
 #include "minuano/log.h"
 #include "minuano/spider.h"
 #include "model_settings.h"
+#include "train_probe.h"
 
 struct train_settings {
     struct model_settings base;
     const char *output;
-    const char *jsonl, *spider, *split, *prompt;
+    const char *jsonl, *spider, *split, *prompt, *mmlu;
     int64_t limit;
     bool dry_run;
     const char *profile_steps;
@@ -32,6 +33,8 @@ static const struct mn_setting rows[] = {
      "of Spider: schema, seed_train, or a template with {schema} and {question}"},
     {"data.limit", MN_SETTING_INT, offsetof(struct train_settings, limit), "0",
      "of Spider: the first so many items; 0: all", .high = 1e9},
+    {"data.mmlu", MN_SETTING_PATH, offsetof(struct train_settings, mmlu), NULL,
+     "MMLU's folder, for probe.mmlu: its split val, 5 shots, by logits"},
     {"dry_run", MN_SETTING_BOOL, offsetof(struct train_settings, dry_run), "false",
      "print steps and memory against what is free, load nothing"},
     {"profile_steps", MN_SETTING_STRING, offsetof(struct train_settings, profile_steps), NULL,
@@ -156,16 +159,20 @@ static void print_result(const struct invocation *call, const struct train_setti
 {
     const char *adapter = mn_path(call->arena, settings->output, "final_adapter");
     if (!call->common.json) {
-        printf("%lld steps, %lld tokens, loss %.4f to %.4f in %.1f s\n%s\n",
-               (long long)result->steps, (long long)result->tokens, result->first_loss,
-               result->last_loss, result->seconds, adapter);
+        printf("%lld steps, %lld tokens, loss %.4f to %.4f in %.1f s\n", (long long)result->steps,
+               (long long)result->tokens, result->first_loss, result->last_loss, result->seconds);
+        if (result->stop)
+            printf("stopped by stop.%s, %lld steps were planned\n", mn_stop_names[result->stop],
+                   (long long)result->planned_steps);
+        printf("%s\n", adapter);
         return;
     }
     json_t *line =
-        json_pack("{s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "adapter", adapter, "steps",
-                  (json_int_t)result->steps, "tokens", (json_int_t)result->tokens, "loss_tokens",
-                  (json_int_t)result->loss_tokens, "first_loss", result->first_loss, "last_loss",
-                  result->last_loss, "seconds", result->seconds);
+        json_pack("{s:s, s:I, s:I, s:s, s:I, s:I, s:f, s:f, s:f}", "adapter", adapter, "steps",
+                  (json_int_t)result->steps, "planned_steps", (json_int_t)result->planned_steps,
+                  "stopped_by", mn_stop_names[result->stop], "tokens", (json_int_t)result->tokens,
+                  "loss_tokens", (json_int_t)result->loss_tokens, "first_loss", result->first_loss,
+                  "last_loss", result->last_loss, "seconds", result->seconds);
     mn_json_line(stdout, line);
     json_decref(line);
 }
@@ -178,6 +185,9 @@ static mn_status train(struct invocation *call, mn_ranks *ranks)
     struct opened_model opened = {0};
     struct mn_examples examples = {0};
     struct mn_train_result result;
+    struct train_probe asked = {0};
+    const struct train_probe_data data = {settings->spider, settings->prompt, settings->mmlu};
+    const struct mn_probe probe = {mn_probe_ask, NULL, &asked};
     const char *folder;
     mn_status st;
     spread_devices(call, ranks);
@@ -188,9 +198,13 @@ static mn_status train(struct invocation *call, mn_ranks *ranks)
     MN_GO(check_plan(call, settings, opened.device, folder, &examples, ranks, &options));
     if (settings->dry_run) goto done;
     MN_GO(mn_model_open(&opened.model, opened.device, folder, &options));
-    MN_GO(mn_train(opened.model, &examples, &settings->train, ranks, settings->output, &result));
+    MN_GO(open_train_probe(&asked, opened.model, opened.tokenizer, &settings->train, &data,
+                           call->arena));
+    MN_GO(mn_train(opened.model, &examples, &settings->train, &probe, ranks, settings->output,
+                   &result));
     if (ranks->rank == 0) print_result(call, settings, &result);
 done:
+    close_train_probe(&asked);
     mn_examples_free(&examples);
     close_model(&opened);
     return st;

@@ -128,7 +128,8 @@ mn_status mn_results_set_trained(mn_results *results, int id, const struct mn_sy
     MN_TRY(store_prepare(
         results,
         "UPDATE system SET folder = ?2, fingerprint = ?3, steps = ?4, tokens = ?5,"
-        " loss_tokens = ?6, first_loss = ?7, last_loss = ?8, seconds = ?9 WHERE id = ?1",
+        " loss_tokens = ?6, first_loss = ?7, last_loss = ?8, seconds = ?9, planned_steps = ?10,"
+        " stopped_by = ?11 WHERE id = ?1",
         &statement));
     sqlite3_bind_int(statement, 1, id);
     bind_text(statement, 2, system->folder);
@@ -139,6 +140,8 @@ mn_status mn_results_set_trained(mn_results *results, int id, const struct mn_sy
     sqlite3_bind_double(statement, 7, trained->first_loss);
     sqlite3_bind_double(statement, 8, trained->last_loss);
     sqlite3_bind_double(statement, 9, trained->seconds);
+    sqlite3_bind_int64(statement, 10, trained->planned_steps);
+    if (trained->stop) bind_text(statement, 11, mn_stop_names[trained->stop]);
     return store_finish(results, statement);
 }
 
@@ -173,11 +176,15 @@ static void read_system(sqlite3_stmt *s, mn_arena *arena, struct mn_system *out)
                     .loss_tokens = sqlite3_column_int64(s, 10),
                     .first_loss = sqlite3_column_double(s, 11),
                     .last_loss = sqlite3_column_double(s, 12),
-                    .seconds = sqlite3_column_double(s, 13)},
+                    .seconds = sqlite3_column_double(s, 13),
+                    .planned_steps = sqlite3_column_int64(s, 19)},
         .training = column_text(s, arena, 14, NULL),
         .spider_tokens = {sqlite3_column_int64(s, 15), sqlite3_column_int64(s, 16)},
         .mmlu_tokens = {sqlite3_column_int64(s, 17), sqlite3_column_int64(s, 18)},
     };
+    const char *stopped = (const char *)sqlite3_column_text(s, 20);
+    for (int rule = 0; stopped && mn_stop_names[rule]; rule++)
+        if (strcmp(mn_stop_names[rule], stopped) == 0) out->trained.stop = rule;
 }
 
 DEFINE_READ_ALL(read_systems, struct mn_system, read_system)
@@ -190,7 +197,8 @@ mn_status mn_results_systems(mn_results *results, mn_arena *arena, struct mn_sys
         store_prepare(results,
                       "SELECT id, name, settings, folder, fingerprint, strength, spider_planned,"
                       " mmlu_planned, steps, tokens, loss_tokens, first_loss, last_loss, seconds,"
-                      " training, spider_computed, spider_shared, mmlu_computed, mmlu_shared"
+                      " training, spider_computed, spider_shared, mmlu_computed, mmlu_shared,"
+                      " planned_steps, stopped_by"
                       " FROM system ORDER BY id",
                       &statement));
     return read_systems(results, statement, arena, systems, count);

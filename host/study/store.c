@@ -6,7 +6,7 @@
  * simply done again. */
 #include "store.h"
 
-enum { APPLICATION = 0x6d6e7374 /* "mnst" */, VERSION = 3 };
+enum { APPLICATION = 0x6d6e7374 /* "mnst" */, VERSION = 4 };
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -18,7 +18,11 @@ static const char schema[] =
     " first_loss REAL NOT NULL DEFAULT 0, last_loss REAL NOT NULL DEFAULT 0,"
     " seconds REAL NOT NULL DEFAULT 0, spider_computed INTEGER NOT NULL DEFAULT 0,"
     " spider_shared INTEGER NOT NULL DEFAULT 0, mmlu_computed INTEGER NOT NULL DEFAULT 0,"
-    " mmlu_shared INTEGER NOT NULL DEFAULT 0);"
+    " mmlu_shared INTEGER NOT NULL DEFAULT 0,"
+    " planned_steps INTEGER NOT NULL DEFAULT 0, stopped_by TEXT);"
+    "CREATE TABLE probe(system INTEGER NOT NULL REFERENCES system, step INTEGER NOT NULL,"
+    " spider_items INTEGER, spider_correct INTEGER, mmlu_items INTEGER, mmlu_correct INTEGER,"
+    " seconds REAL NOT NULL, PRIMARY KEY(system, step)) WITHOUT ROWID;"
     "CREATE TABLE spider_question(item INTEGER PRIMARY KEY, db_id TEXT NOT NULL,"
     " question TEXT NOT NULL, gold TEXT NOT NULL, hardness TEXT, gold_rows TEXT);"
     "CREATE TABLE spider_item(system INTEGER NOT NULL REFERENCES system,"

@@ -2,7 +2,8 @@
  *
  * store.c          schema, opening, statements
  * results.c        facts of the run and systems
- * results_items.c  questions and answers */
+ * results_items.c  questions and answers
+ * results_probes.c what trainings were asked while they ran */
 #ifndef MINUANO_STUDY_STORE_H
 #define MINUANO_STUDY_STORE_H
 

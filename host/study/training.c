@@ -1,6 +1,7 @@
 /* training.c: one adapter of a study, from its examples to the row that records it. */
 #include "minuano/audit.h"
 #include "minuano/log.h"
+#include "minuano/probe.h"
 #include "run.h"
 
 mn_status study_fingerprint(mn_arena *arena, const char *folder, const char **out)
@@ -14,11 +15,69 @@ mn_status study_fingerprint(mn_arena *arena, const char *folder, const char **ou
     return MN_OK;
 }
 
-static mn_status train(struct run *run, const struct mn_study_training *training,
+/* --- probes -----------------------------------------------------------------------------------
+ */
+
+struct study_probe {
+    struct mn_probe_tasks tasks; /* first: it is what mn_probe_ask is given */
+    struct run *run;
+    int system;
+    mn_mmlu *mmlu; /* of the split val: the items of the evaluation are not touched */
+};
+
+static mn_status keep_point(void *user, const struct mn_probe_point *point)
+{
+    struct study_probe *probe = user;
+    return mn_results_add_probe(probe->run->results, probe->system, point);
+}
+
+static mn_status open_mmlu_probe(struct run *run, mn_arena *arena, struct study_probe *out)
+{
+    const struct mn_study_settings *s = run->settings;
+    struct mn_mmlu_item *items;
+    if (!s->mmlu.folder)
+        return mn_fail(MN_INVALID, "%s: probe.mmlu needs mmlu.folder", run->study->where);
+    MN_TRY(mn_mmlu_open(&out->mmlu, s->mmlu.folder, "val"));
+    MN_TRY(mn_mmlu_select(out->mmlu, MN_MMLU_ALL, s->mmlu.subjects, 0, arena, &items,
+                          &out->tasks.mmlu_count));
+    out->tasks.mmlu_items = items;
+    out->tasks.mmlu_options =
+        (struct mn_mmlu_evaluate_options){.format = (enum mn_mmlu_format)s->mmlu.format,
+                                          .answering = (enum mn_mmlu_answering)s->mmlu.answer,
+                                          .shots = (int)s->mmlu.shots,
+                                          .max_new_tokens = (int)s->mmlu.max_new_tokens};
+    return MN_OK;
+}
+
+static mn_status open_probe(struct run *run, const struct mn_train_settings *settings, int system,
+                            mn_arena *arena, struct study_probe *out)
+{
+    const struct mn_study_settings *s = run->settings;
+    *out = (struct study_probe){
+        .tasks = {.model = run->model,
+                  .tokenizer = run->tokenizer,
+                  .spider = run->spider,
+                  .spider_count = run->spider_count,
+                  .spider_asked = (size_t)settings->probe_spider,
+                  .spider_options = {.prompt = run->prompt,
+                                     .extraction = (enum mn_sql_extraction)s->spider.extraction,
+                                     .max_new_tokens = (int)s->spider.max_new_tokens},
+                  .mmlu_asked = (size_t)settings->probe_mmlu},
+        .run = run,
+        .system = system};
+    return settings->probe_every && settings->probe_mmlu ? open_mmlu_probe(run, arena, out) : MN_OK;
+}
+
+/* --- the training -----------------------------------------------------------------------------
+ */
+
+static mn_status train(struct run *run, const struct mn_study_training *training, int system,
                        const char *folder, struct mn_train_result *out)
 {
     struct mn_train_settings settings = training->settings;
     struct mn_examples examples = {0};
+    struct study_probe asked = {0};
+    const struct mn_probe probe = {mn_probe_ask, keep_point, &asked};
     mn_arena *scratch = NULL;
     mn_status st;
     MN_GO(mn_arena_open(&scratch));
@@ -31,8 +90,10 @@ static mn_status train(struct run *run, const struct mn_study_training *training
                 training->name, (long long)examples.truncated, examples.count,
                 (long long)training->settings.max_length, (long long)examples.dropped);
     if (run->settings->evaluate.checkpoints) settings.keep_checkpoints = 0; /* all of them */
-    MN_GO(mn_train(run->model, &examples, &settings, run->study->ranks, folder, out));
+    MN_GO(open_probe(run, &settings, system, scratch, &asked));
+    MN_GO(mn_train(run->model, &examples, &settings, &probe, run->study->ranks, folder, out));
 done:
+    mn_mmlu_close(&asked.mmlu);
     mn_examples_free(&examples);
     mn_arena_close(&scratch);
     return st;
@@ -61,7 +122,7 @@ mn_status study_train(struct run *run, const struct mn_study_training *training,
     MN_TRY(need_adapter(run, training, trained.folder));
     MN_TRY(mn_make_directories(folder));
     if (run->phase[MN_PHASE_TRAIN]) mn_info("%s: training", training->name);
-    MN_TRY(train(run, training, folder, &trained.trained));
+    MN_TRY(train(run, training, system, folder, &trained.trained));
     MN_TRY(study_fingerprint(run->arena, trained.folder, &trained.fingerprint));
     MN_TRY(mn_results_set_trained(run->results, system, &trained));
     if (!evaluates) return MN_OK;

@@ -128,18 +128,28 @@ done:
 json_t *position_json(const struct position *position, json_t *identity)
 {
     const struct mn_train_result *result = &position->result;
-    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:O}", "step", (json_int_t)result->steps,
-                     "tokens", (json_int_t)result->tokens, "loss_tokens",
-                     (json_int_t)result->loss_tokens, "first_loss", result->first_loss, "last_loss",
-                     result->last_loss, "seconds", result->seconds, "first_row",
-                     (json_int_t)position->first_row, "run", identity);
+    return json_pack("{s:I, s:I, s:s, s:I, s:I, s:f, s:f, s:f, s:I, s:O}", "step",
+                     (json_int_t)result->steps, "planned_steps", (json_int_t)result->planned_steps,
+                     "stopped_by", mn_stop_names[result->stop], "tokens",
+                     (json_int_t)result->tokens, "loss_tokens", (json_int_t)result->loss_tokens,
+                     "first_loss", result->first_loss, "last_loss", result->last_loss, "seconds",
+                     result->seconds, "first_row", (json_int_t)position->first_row, "run",
+                     identity);
 }
 
 mn_status position_read(struct position *out, const json_t *state, const char *where)
 {
-    struct position position;
+    struct position position = {0};
     struct mn_train_result *result = &position.result;
+    const char *stop;
     MN_TRY(mn_json_int(state, where, "step", 0, INT64_MAX, &result->steps));
+    MN_TRY(mn_json_int_or(state, where, "planned_steps", 0, INT64_MAX, result->steps,
+                          &result->planned_steps));
+    MN_TRY(mn_json_string_or(state, where, "stopped_by", "none", &stop));
+    while (mn_stop_names[result->stop] && strcmp(mn_stop_names[result->stop], stop) != 0)
+        result->stop++;
+    if (!mn_stop_names[result->stop])
+        return mn_fail(MN_INVALID, "%s: key \"stopped_by\": no rule \"%s\"", where, stop);
     MN_TRY(mn_json_int(state, where, "tokens", 0, INT64_MAX, &result->tokens));
     MN_TRY(mn_json_int(state, where, "loss_tokens", 0, INT64_MAX, &result->loss_tokens));
     MN_TRY(mn_json_real_or(state, where, "first_loss", 0, &result->first_loss));

@@ -10,6 +10,7 @@
 #include "minuano/audit.h"
 #include "minuano/interrupt.h"
 #include "minuano/log.h"
+#include "probe.h"
 
 struct run {
     mn_model *model;
@@ -25,6 +26,8 @@ struct run {
     struct optimizer optimizer;
     struct position position;
     FILE *metrics; /* of rank 0 */
+    const struct mn_probe *probe;
+    struct probes probes; /* of rank 0 */
     mn_arena *arena;
 };
 
@@ -126,6 +129,7 @@ static void advance(struct run *run, const struct step_record *record, double se
     struct mn_train_result *result = &run->position.result;
     if (result->steps == 0) result->first_loss = record->loss;
     result->steps = record->step;
+    result->planned_steps = run->plan.steps;
     result->last_loss = record->loss;
     result->tokens += record->tokens;
     result->loss_tokens += record->loss_tokens;
@@ -154,14 +158,69 @@ static mn_status profile_window(struct run *run, int64_t step)
     return MN_OK;
 }
 
+/* --- probes ----------------------------------------------------------------------------------- */
+
+static mn_status keep_point(const struct run *run, const struct mn_probe_point *point)
+{
+    return run->probe->keep ? run->probe->keep(run->probe->user, point) : MN_OK;
+}
+
+static mn_status ask(struct run *run, int64_t steps)
+{
+    const struct mn_probe_point *known = probes_find(&run->probes, steps);
+    struct mn_probe_point point = {.step = steps};
+    const double started = mn_seconds();
+    if (known) return keep_point(run, known);
+    MN_TRY(run->probe->ask(run->probe->user, run->adapter, &point));
+    point.seconds = mn_seconds() - started;
+    MN_TRY(probes_add(&run->probes, &point));
+    return keep_point(run, &point);
+}
+
+/* The point after `steps`, where one is due, and whether a rule ends the run there. All ranks learn
+ * it. A signal in the midst of it leaves the point to be asked when the run goes on. */
+static mn_status probe(struct run *run, int64_t steps, bool *over)
+{
+    double shared[2] = {0}; /* the rule; stopped by a signal */
+    if (!probes_due(run->settings, steps, run->plan.steps)) return MN_OK;
+    if (run->ranks->rank == 0) {
+        mn_status st = ask(run, steps);
+        if (st != MN_OK && (st != MN_INTERRUPTED || steps == 0)) return st;
+        shared[0] = st == MN_OK ? probes_stop(&run->probes, run->settings, steps) : MN_STOP_NONE;
+        shared[1] = st == MN_INTERRUPTED;
+    }
+    MN_TRY(mn_ranks_sum_f64(run->ranks, shared, 2));
+    if (shared[1] > 0) return stopped(run);
+    if (shared[0] == 0 || steps == run->plan.steps) return MN_OK;
+    *over = true;
+    run->position.result.stop = (int64_t)shared[0];
+    if (run->ranks->rank == 0)
+        mn_info("train: stopped by stop.%s after step %lld of %lld",
+                mn_stop_names[run->position.result.stop], (long long)steps,
+                (long long)run->plan.steps);
+    return MN_OK;
+}
+
+static mn_status open_probes(struct run *run, int64_t steps)
+{
+    MN_TRY(probes_open(&run->probes, run->arena, run->folder, steps));
+    for (size_t i = 0; i < run->probes.points.count; i++)
+        if (run->probe && run->probes.points.item[i].step <= steps)
+            MN_TRY(keep_point(run, &run->probes.points.item[i]));
+    return MN_OK;
+}
+
+/* --- all steps -------------------------------------------------------------------------------- */
+
 static mn_status run_steps(struct run *run)
 {
     mn_device *device = run->model->device;
     const int64_t total = run->plan.steps, every = run->settings->checkpoint_every;
     struct mn_progress progress;
-    bool shown = run->ranks->rank == 0;
+    bool shown = run->ranks->rank == 0, over = run->position.result.stop != MN_STOP_NONE;
+    if (!over) MN_TRY(probe(run, run->position.result.steps, &over));
     if (shown) mn_progress_start(&progress, "train", "steps", total, run->position.result.steps);
-    for (int64_t step = run->position.result.steps; step < total; step++) {
+    for (int64_t step = run->position.result.steps; step < total && !over; step++) {
         struct step_record record;
         bool stop = false;
         double started = mn_seconds();
@@ -177,7 +236,8 @@ static mn_status run_steps(struct run *run)
         }
         bool last = step + 1 == total;
         if (stop && !last) return stopped(run);
-        if (last || (every > 0 && (step + 1) % every == 0)) MN_TRY(save(run));
+        MN_TRY(probe(run, step + 1, &over));
+        if (last || over || (every > 0 && (step + 1) % every == 0)) MN_TRY(save(run));
     }
     if (shown) mn_progress_end(&progress);
     return MN_OK;
@@ -241,6 +301,7 @@ static mn_status resume_or_begin(struct run *run)
         MN_TRY(optimizer_open(&run->optimizer, run->model->device, run->adapter->count));
     }
     if (run->ranks->rank == 0) MN_TRY(metrics_open(&run->metrics, run->folder, steps));
+    if (run->ranks->rank == 0) MN_TRY(open_probes(run, steps));
     run->plan.limits.lora_rank = lora_rank_of(&run->adapter->config);
     return mn_context_open(&run->context, run->model, &run->plan.limits);
 }
@@ -308,16 +369,18 @@ static void report_begin(const struct run *run)
 }
 
 mn_status mn_train(mn_model *model, const struct mn_examples *examples,
-                   const struct mn_train_settings *settings, mn_ranks *ranks, const char *folder,
-                   struct mn_train_result *out)
+                   const struct mn_train_settings *settings, const struct mn_probe *probe,
+                   mn_ranks *ranks, const char *folder, struct mn_train_result *out)
 {
     struct run run = {.model = model,
                       .examples = examples,
                       .settings = settings,
+                      .probe = probe,
                       .ranks = ranks,
                       .folder = folder};
     bool done;
     mn_status st;
+    MN_GO(probes_check(settings, probe));
     MN_GO(mn_arena_open(&run.arena));
     run.identity = run_identity(model, examples, settings, ranks->size);
     MN_GO(check_ranks_agree(&run));
@@ -335,6 +398,7 @@ mn_status mn_train(mn_model *model, const struct mn_examples *examples,
     *out = run.position.result;
 done:
     if (run.metrics) fclose(run.metrics);
+    probes_close(&run.probes);
     mn_context_close(&run.context);
     optimizer_close(&run.optimizer);
     mn_adapter_close(&run.adapter);

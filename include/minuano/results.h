@@ -1,8 +1,8 @@
 /* results.h: one SQLite file that holds a study: what was run, and one row an item.
  *
  * Every row is committed as its item finishes, so whatever ends the process, the finished items
- * stay. Tables: meta (key, value), system, spider_question, spider_item, mmlu_question, mmlu_item;
- * see host/study/store.c. */
+ * stay. Tables: meta (key, value), system, probe, spider_question, spider_item, mmlu_question,
+ * mmlu_item; see host/study/store.c. */
 #ifndef MINUANO_RESULTS_H
 #define MINUANO_RESULTS_H
 
@@ -62,6 +62,13 @@ MN_CHECKED mn_status mn_results_set_tokens(mn_results *results, int id, bool mml
                                            const struct mn_token_counts *tokens);
 MN_CHECKED mn_status mn_results_systems(mn_results *results, mn_arena *arena,
                                         struct mn_system **systems, size_t *count);
+
+/* What a training was asked while it ran. A point that is there already is replaced. */
+MN_CHECKED mn_status mn_results_add_probe(mn_results *results, int system,
+                                          const struct mn_probe_point *point);
+/* In order of step. */
+MN_CHECKED mn_status mn_results_probes(mn_results *results, int system, mn_arena *arena,
+                                       struct mn_probe_point **points, size_t *count);
 
 /* --- items
  * ---------------------------------------------------------------------------------------- */

@@ -41,6 +41,37 @@ enum mn_schedule { MN_SCHEDULE_LINEAR, MN_SCHEDULE_COSINE, MN_SCHEDULE_CONSTANT 
 /* Factor of the learning rate after `done` of `total` optimizer steps. */
 double mn_schedule_factor(enum mn_schedule schedule, int64_t done, int64_t warmup, int64_t total);
 
+/* --- probes: what a training is asked while it runs ------------------------------------------- */
+
+/* The caller knows the tasks; a training counts. */
+enum mn_probe_task { MN_PROBE_SPIDER, MN_PROBE_MMLU, MN_PROBE_TASKS };
+extern const char *const mn_probe_names[]; /* "spider", "mmlu", NULL */
+
+struct mn_probe_point {
+    int64_t step;                                           /* done so far; 0: before the first */
+    int64_t items[MN_PROBE_TASKS], correct[MN_PROBE_TASKS]; /* items 0: not asked */
+    double seconds;
+};
+double mn_probe_accuracy(const struct mn_probe_point *point, enum mn_probe_task task); /* or NaN */
+/* A line of probes.jsonl. */
+MN_CHECKED mn_status mn_probe_point_read(struct mn_probe_point *out, const json_t *line,
+                                         const char *where);
+
+struct mn_probe {
+    /* Fills items and correct for the adapter as it stands, without changing it. On rank 0. */
+    mn_status (*ask)(void *user, const mn_adapter *adapter, struct mn_probe_point *point);
+    /* Each point of the run in order, just asked or read back when a run goes on: the same point
+     * may come again. NULL: nobody wants them. On rank 0. */
+    mn_status (*keep)(void *user, const struct mn_probe_point *point);
+    void *user;
+};
+
+/* What ended a training before its last step. */
+enum mn_stop { MN_STOP_NONE, MN_STOP_PATIENCE, MN_STOP_MMLU_DROP };
+extern const char *const mn_stop_names[]; /* "none", "patience", "mmlu_drop", NULL */
+
+/* --- settings --------------------------------------------------------------------------------- */
+
 /* What a training needs beyond model and examples. */
 struct mn_train_settings {
     /* lora.* */
@@ -61,6 +92,11 @@ struct mn_train_settings {
     int64_t seed;
     int64_t checkpoint_every, keep_checkpoints;
     int loss_on; /* enum mn_loss_on */
+    /* probe.*, stop.* */
+    int64_t probe_every, probe_spider, probe_mmlu; /* steps; items */
+    int stop_metric;                               /* enum mn_probe_task */
+    int64_t stop_patience;
+    double stop_mmlu_drop; /* points */
     /* Not of the table: the steps, from 1, that a profiler's window holds; 0: none. */
     int64_t profile_from, profile_to;
 };
@@ -129,7 +165,24 @@ extern const char *const mn_schedule_names[], *const mn_loss_on_names[];
                      "newest checkpoints that are kept; 0: all", .low = 0, .high = 1e9),           \
         MN_TRAIN_ROW(type, at, "train.loss_on", MN_SETTING_CHOICE, loss_on, "completion",          \
                      "tokens that carry loss; examples of form text always use all",               \
-                     .choices = mn_loss_on_names)
+                     .choices = mn_loss_on_names),                                                 \
+        MN_TRAIN_ROW(type, at, "probe.every", MN_SETTING_INT, probe_every, "0",                    \
+                     "steps between probes, which ask the adapter as it stands; 0: none",          \
+                     .low = 0, .high = 1e9),                                                       \
+        MN_TRAIN_ROW(type, at, "probe.spider", MN_SETTING_INT, probe_spider, "0",                  \
+                     "Spider questions of a probe, spread over the split that is evaluated",       \
+                     .low = 0, .high = 1e9),                                                       \
+        MN_TRAIN_ROW(type, at, "probe.mmlu", MN_SETTING_INT, probe_mmlu, "0",                      \
+                     "MMLU questions of a probe, spread over the split val", .low = 0,             \
+                     .high = 1e9),                                                                 \
+        MN_TRAIN_ROW(type, at, "stop.metric", MN_SETTING_CHOICE, stop_metric, "spider",            \
+                     "what stop.patience looks at", .choices = mn_probe_names),                    \
+        MN_TRAIN_ROW(type, at, "stop.patience", MN_SETTING_INT, stop_patience, "0",                \
+                     "stop after so many probes without a better one; 0: never", .low = 0,         \
+                     .high = 1e9),                                                                 \
+        MN_TRAIN_ROW(type, at, "stop.mmlu_drop", MN_SETTING_REAL, stop_mmlu_drop, "0",             \
+                     "stop when MMLU is more than so many points below the first probe; 0: never", \
+                     .low = 0, .high = 100)
 
 /* The adapter that the settings ask for, base_model empty. Not of lora.initial. */
 MN_CHECKED mn_status mn_train_lora(const struct mn_train_settings *settings,
@@ -151,11 +204,16 @@ MN_CHECKED mn_status mn_train_plan(const mn_device *device, const struct mn_mode
 
 struct mn_train_result {
     int64_t steps, tokens, loss_tokens;
-    double first_loss, last_loss, seconds;
+    double first_loss, last_loss, seconds; /* seconds without those of the probes */
+    int64_t planned_steps;
+    int64_t stop; /* enum mn_stop: the rule that ended it after fewer steps than planned */
 };
 /* Trains into `folder`:
  *   metrics.jsonl        a line a step: step, loss, learning_rate, grad_norm, tokens, loss_tokens,
  *                        tokens_per_second; tokens are the step's, over all ranks
+ *   probes.jsonl         a line a probe, where settings ask for them: the adapter before the first
+ *                        step, after every probe_every-th and after the last, asked by `probe`
+ *                        (which may else be NULL); stop.* may end the training there
  *   checkpoints/step-N/  adapter/ (PEFT), optimizer.safetensors, state.json, SHA256SUMS
  *   final_adapter/       PEFT, and result.json beside it, written last
  * Resumes from the last sound checkpoint there, to the bits of a run that was never stopped; a
@@ -166,6 +224,7 @@ struct mn_train_result {
  * or the first activation; nothing of it is saved. Every rank calls it
  * with the same examples and folder (a shared file system). */
 MN_CHECKED mn_status mn_train(mn_model *model, const struct mn_examples *examples,
-                              const struct mn_train_settings *settings, mn_ranks *ranks,
-                              const char *folder, struct mn_train_result *out);
+                              const struct mn_train_settings *settings,
+                              const struct mn_probe *probe, mn_ranks *ranks, const char *folder,
+                              struct mn_train_result *out);
 #endif

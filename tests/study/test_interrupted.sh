@@ -15,8 +15,10 @@ cat >"$work/whole/study.json" <<JSON
   "evaluate": {"strengths": [0, 0.5, 1, 1.5], "checkpoints": true, "limit": 7},
   "defaults": {"lora": {"rank": 4, "alpha": 8, "dropout": 0.1}, "train": {"batch": 4, "accumulation": 2}},
   "trainings": [
-    {"name": "first", "train": {"steps": 6, "learning_rate": 2e-3, "checkpoint_every": 2}},
-    {"name": "second", "lora": {"rank": 2}, "train": {"steps": 4, "learning_rate": 4e-3, "checkpoint_every": 1}}
+    {"name": "first", "train": {"steps": 6, "learning_rate": 2e-3, "checkpoint_every": 2},
+     "probe": {"every": 3, "spider": 6, "mmlu": 7}},
+    {"name": "second", "lora": {"rank": 2}, "train": {"steps": 4, "learning_rate": 4e-3, "checkpoint_every": 1},
+     "probe": {"every": 1, "spider": 2}, "stop": {"patience": 2}}
   ]
 }
 JSON
@@ -27,8 +29,15 @@ study study.json >/dev/null
 cd "$work/broken"
 broken_study 2 study.json
 same_reports "$work/whole/run" run
+for training in first second; do
+    for name in whole/run broken/run; do
+        sed 's/,"seconds".*//' "$work/$name/trainings/$training/probes.jsonl" >"$work/$(dirname $name)/probes"
+    done
+    cmp "$work/whole/probes" "$work/broken/probes"
+done
+grep -q '"stopped_by": "patience"' run/trainings/second/result.json || { echo "no rule stopped the second"; exit 1; }
 [ "$(grep -c . run/report.csv)" -gt 30 ]
-for point in first@0.5 first@1.5 first@step-2 first@step-4 second@0.5 second@step-1 second@step-3; do
+for point in first@0.5 first@1.5 first@step-2 first@step-4 second@0.5 second@step-1; do
     grep -q "$point" run/results.sqlite || { echo "no point $point"; exit 1; }
 done
 

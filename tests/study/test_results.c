@@ -147,7 +147,7 @@ static void test_results_of_another_version_are_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     FAILS(mn_results_open(&results, path, false), MN_UNSUPPORTED,
-          "expected results of version 3, found 1: finish or report this study with");
+          "expected results of version 4, found 1: finish or report this study with");
 }
 
 static void test_results_refuse_what_contradicts_them(void **state)
@@ -224,6 +224,42 @@ static void test_results_survive_a_kill(void **state)
     }
 }
 
+static void test_probes_are_kept_apart_in_order_and_once(void **state)
+{
+    mn_results *results;
+    struct mn_probe_point points[] = {{.step = 20, .items = {10, 0}, .correct = {7, 0}},
+                                      {.step = 0, .items = {10, 8}, .correct = {0, 8}},
+                                      {.step = 20, .items = {10, 0}, .correct = {6, 0}}};
+    struct mn_probe_point *found;
+    struct mn_spider_row *rows;
+    struct mn_system trained = base, *systems;
+    size_t count;
+    int id, other;
+    OK(mn_results_open(&results, test_scratch("probes.sqlite"), true));
+    OK(mn_results_add_system(results, &base, &id));
+    trained.name = "adapter";
+    trained.trained.stop = MN_STOP_MMLU_DROP;
+    trained.trained.steps = 20;
+    trained.trained.planned_steps = 90;
+    OK(mn_results_add_system(results, &trained, &other));
+    OK(mn_results_set_trained(results, other, &trained));
+    for (size_t i = 0; i < MN_COUNT(points); i++)
+        OK(mn_results_add_probe(results, other, &points[i]));
+    OK(mn_results_probes(results, other, *state, &found, &count));
+    assert_int_equal(count, 2);
+    assert_memory_equal(&found[0], &points[1], sizeof points[1]);
+    assert_memory_equal(&found[1], &points[2], sizeof points[2]);
+    OK(mn_results_probes(results, id, *state, &found, &count));
+    assert_int_equal(count, 0);
+    OK(mn_results_spider(results, other, *state, &rows, &count));
+    assert_int_equal(count, 0);
+    OK(mn_results_systems(results, *state, &systems, &count));
+    assert_int_equal(systems[1].trained.stop, MN_STOP_MMLU_DROP);
+    assert_int_equal(systems[1].trained.planned_steps, 90);
+    assert_int_equal(systems[0].trained.stop, MN_STOP_NONE);
+    mn_results_close(&results);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_results_of_another_version_are_refused),
         cmocka_unit_test(test_results_refuse_what_contradicts_them),
         cmocka_unit_test(test_results_survive_a_kill),
+        cmocka_unit_test(test_probes_are_kept_apart_in_order_and_once),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);
 }

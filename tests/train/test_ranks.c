@@ -29,7 +29,7 @@ static mn_status train_here(mn_ranks *ranks, int64_t accumulation, const char *f
     settings.accumulation = accumulation;
     settings.dropout = 0.2;
     settings.learning_rate = 1e-3;
-    MN_GO(mn_train(model, &examples, &settings, ranks, folder, &result));
+    MN_GO(mn_train(model, &examples, &settings, NULL, ranks, folder, &result));
 done:
     mn_examples_free(&examples);
     mn_model_close(&model);

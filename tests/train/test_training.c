@@ -1,97 +1,17 @@
 /* A whole training run: against transformers and PEFT, stopped and resumed, damaged, refused. */
 #include <math.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "minuano/interrupt.h"
 #include "minuano/safetensors.h"
-#include "minuano/train.h"
-#include "support/support.h"
-
-struct world {
-    mn_arena *arena;
-    mn_device *device;
-    mn_model *model;
-    mn_ranks *ranks;
-    struct mn_examples examples;
-};
-static struct world world;
-
-static int open_world(void **state)
-{
-    (void)state;
-    OK(mn_arena_open(&world.arena));
-    OK(mn_reference_device_open(&world.device, 1));
-    OK(mn_model_open(&world.model, world.device, test_fixture("train/model"),
-                     &(struct mn_model_options){0}));
-    OK(mn_ranks_open(&world.ranks, false));
-    OK(mn_examples_read(&world.examples, world.arena, NULL, test_fixture("train/examples.jsonl"),
-                        MN_LOSS_ON_COMPLETION, 64));
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    mn_examples_free(&world.examples);
-    mn_ranks_close(&world.ranks);
-    mn_model_close(&world.model);
-    mn_device_close(&world.device);
-    mn_arena_close(&world.arena);
-    return 0;
-}
-
-/* Of make_train_fixtures.py. */
-static struct mn_train_settings recipe(void)
-{
-    struct mn_train_settings settings = {0};
-    OK(mn_settings_defaults(&mn_train_settings_table, &settings, world.arena));
-    settings.steps = 20;
-    settings.batch = 3;
-    settings.accumulation = 2;
-    settings.learning_rate = 1e-2;
-    settings.warmup_steps = 3;
-    settings.initial = test_fixture("train/initial");
-    settings.checkpoint_every = 0;
-    return settings;
-}
-
-/* A fresh adapter with dropout: what resuming has to get right. */
-static struct mn_train_settings with_dropout(void)
-{
-    struct mn_train_settings settings = recipe();
-    settings.initial = NULL;
-    settings.rank = 3;
-    settings.dropout = 0.2;
-    settings.steps = 9;
-    settings.checkpoint_every = 3;
-    settings.keep_checkpoints = 0;
-    return settings;
-}
+#include "support/training.h"
 
 static mn_status train(const struct mn_train_settings *settings, const char *folder)
 {
     struct mn_train_result result;
-    return mn_train(world.model, &world.examples, settings, world.ranks, folder, &result);
+    return train_with(settings, NULL, folder, &result);
 }
-
-static char *contents(const char *folder, const char *name, size_t *size)
-{
-    char *data;
-    OK(mn_file_read(world.arena, mn_path(world.arena, folder, name), &data, size));
-    return data;
-}
-
-static void check_same_file(const char *a, const char *b, const char *name)
-{
-    size_t a_size, b_size;
-    char *a_data = contents(a, name, &a_size), *b_data = contents(b, name, &b_size);
-    assert_int_equal(a_size, b_size);
-    if (memcmp(a_data, b_data, a_size) != 0) fail_msg("%s differs: %s and %s", name, a, b);
-}
-
-static const char final_weights[] = "final_adapter/adapter_model.safetensors";
 
 /* --- against transformers and PEFT ------------------------------------------------------------ */
 
@@ -230,45 +150,18 @@ static void test_training_with_micro_batches_together_takes_the_same_steps(void 
         assert_true(fabs(loss_of_step(together, step) - loss_of_step(apart, step)) < 1e-5);
 }
 
-/* The parts of a metrics line that do not depend on the clock. */
 static void check_same_metrics(const char *a, const char *b)
 {
-    struct mn_jsonl files[2] = {0};
-    json_t *lines[2] = {0};
-    OK(mn_jsonl_open(&files[0], mn_path(world.arena, a, "metrics.jsonl")));
-    OK(mn_jsonl_open(&files[1], mn_path(world.arena, b, "metrics.jsonl")));
-    do {
-        for (int i = 0; i < 2; i++) {
-            json_decref(lines[i]);
-            OK(mn_jsonl_next(&files[i], &lines[i]));
-            json_object_del(lines[i], "tokens_per_second");
-        }
-        assert_true(json_equal(lines[0], lines[1]) || (!lines[0] && !lines[1]));
-    } while (lines[0]);
-    mn_jsonl_close(&files[0]);
-    mn_jsonl_close(&files[1]);
+    check_same_lines(a, b, "metrics.jsonl", "tokens_per_second");
 }
 
-/* A run in a process of its own, killed when its metrics have `lines` lines: between checkpoints,
- * or in the midst of one. */
-static void kill_at(const char *folder, int lines)
+static mn_status train_job(void *folder)
 {
-    struct mn_train_settings settings = with_dropout();
-    const char *metrics = mn_path(world.arena, folder, "metrics.jsonl");
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) _exit(train(&settings, folder) == MN_OK ? 0 : 1);
-    for (int written = 0; written < lines && kill(child, 0) == 0;) {
-        FILE *file = fopen(metrics, "r");
-        written = 0;
-        for (int c; file && (c = fgetc(file)) != EOF;) written += c == '\n';
-        if (file) fclose(file);
-        if (waitpid(child, NULL, WNOHANG) == child) return; /* it was faster than we looked */
-    }
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
+    const struct mn_train_settings settings = with_dropout();
+    return train(&settings, folder);
 }
 
+/* Killed between checkpoints, or in the midst of one. */
 static void test_training_killed_and_resumed_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -278,7 +171,7 @@ static void test_training_killed_and_resumed_gives_the_same_bits(void **state)
         char name[32];
         snprintf(name, sizeof name, "killed-%d", lines);
         const char *folder = test_scratch(name);
-        kill_at(folder, lines);
+        kill_at(mn_path(world.arena, folder, "metrics.jsonl"), lines, train_job, (void *)folder);
         OK(train(&settings, folder));
         check_same_file(expected, folder, final_weights);
         check_same_metrics(expected, folder);
@@ -372,7 +265,7 @@ static void test_training_refuses_to_resume_with_other_settings(void **state)
     other.learning_rate = 3e-3;
     FAILS(train(&other, folder), MN_INVALID, "\"train.learning_rate\" differs");
     fewer.count--;
-    FAILS(mn_train(world.model, &fewer, &settings, world.ranks, folder, &result), MN_INVALID,
+    FAILS(mn_train(world.model, &fewer, &settings, NULL, world.ranks, folder, &result), MN_INVALID,
           "\"data\" differs");
     saving.checkpoint_every = 4;
     OK(train(&saving, folder));
@@ -385,8 +278,8 @@ static void test_training_that_is_complete_returns_its_result(void **state)
     const char *folder = test_scratch("complete");
     struct mn_train_settings settings = with_dropout();
     struct mn_train_result first, second;
-    OK(mn_train(world.model, &world.examples, &settings, world.ranks, folder, &first));
-    OK(mn_train(world.model, &world.examples, &settings, world.ranks, folder, &second));
+    OK(mn_train(world.model, &world.examples, &settings, NULL, world.ranks, folder, &first));
+    OK(mn_train(world.model, &world.examples, &settings, NULL, world.ranks, folder, &second));
     assert_memory_equal(&first, &second, sizeof first);
     assert_int_equal(first.steps, 9);
 }
@@ -446,11 +339,12 @@ static void test_training_refuses_what_it_cannot_train_on(void **state)
     struct mn_train_result result;
     const int32_t ids[] = {5, 4000};
     const uint8_t mask[] = {0, 1};
-    FAILS(mn_train(world.model, &none, &settings, world.ranks, test_scratch("none"), &result),
+    FAILS(mn_train(world.model, &none, &settings, NULL, world.ranks, test_scratch("none"), &result),
           MN_INVALID, "no examples");
     mn_examples_add(&wrong, world.arena, ids, mask, 2, 10);
-    FAILS(mn_train(world.model, &wrong, &settings, world.ranks, test_scratch("wrong"), &result),
-          MN_INVALID, "id 4000 is outside the vocabulary of 128");
+    FAILS(
+        mn_train(world.model, &wrong, &settings, NULL, world.ranks, test_scratch("wrong"), &result),
+        MN_INVALID, "id 4000 is outside the vocabulary of 128");
     mn_examples_free(&wrong);
     settings.steps = 0;
     settings.epochs = 0;
@@ -470,7 +364,7 @@ static void test_plan_counts_what_the_run_will_do(void **state)
     assert_int_equal(plan.steps_per_epoch, 6);
     assert_int_equal(plan.steps, 9);
     assert_int_equal(plan.parameters, 2 * 3 * ((64 + 128) + 2 * (64 + 64) + (128 + 64)));
-    OK(mn_train(world.model, &world.examples, &settings, world.ranks, test_scratch("planned"),
+    OK(mn_train(world.model, &world.examples, &settings, NULL, world.ranks, test_scratch("planned"),
                 &result));
     assert_int_equal(result.steps, plan.steps);
     assert_int_equal(result.tokens, plan.tokens);
