@@ -204,9 +204,11 @@
       "{} prompts do MMLU passavam do contexto do modelo e foram cortados à esquerda.") \
     X(NOTE_INTERVALS, \
       "Intervals are 95 %: Wilson's for one accuracy; for a change, a paired bootstrap of whole " \
-      "databases or subjects; within one subject, Agresti and Min's.", \
+      "databases or subjects, with ends moved out for their small number (Hesterberg); within one " \
+      "subject, or where all changed alike, Agresti and Min's.", \
       "Os intervalos são de 95 %: de Wilson para uma acurácia; para uma mudança, bootstrap " \
-      "pareado de bancos ou disciplinas inteiros; dentro de uma disciplina, de Agresti e Min.") \
+      "pareado de bancos ou disciplinas inteiros, com extremos afastados por serem poucos " \
+      "(Hesterberg); dentro de uma disciplina, ou onde todos mudaram igual, de Agresti e Min.") \
     X(NOTE_FLIPS, \
       "Won and lost: answers that became right or wrong against the base; p is the exact McNemar test's. A change is " \
       "called clear where p is below 0.05 and the interval leaves out zero.", \

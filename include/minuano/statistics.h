@@ -47,12 +47,19 @@ enum mn_cluster_weight {
     MN_WEIGHT_CLUSTERS /* every cluster counts once: macro; before, after and change are means of
                           clusters */
 };
-/* The interval is the percentile interval of a bootstrap that draws whole clusters with replacement
+/* The interval is a percentile interval of a bootstrap that draws whole clusters with replacement
  * (Field and Welsh 2007), MN_BOOTSTRAP_DRAWS times by Philox: items of one database or subject
- * stand or fall together. */
+ * stand or fall together. Few clusters vary too little in it, so its ends are moved out as
+ * Hesterberg does ("expanded percentile", The American Statistician 69, 2015, 4.3): with 20
+ * databases 94 in 100 such intervals hold the true change, where plain percentiles hold 92
+ * (tests/oracle/statistics.py); with five they hold 92, not 83. Where all clusters changed alike,
+ * mn_paired_interval's. */
 enum { MN_BOOTSTRAP_DRAWS = 10000 };
 void mn_paired_change(const struct mn_pair *pairs, size_t count, int clusters,
                       enum mn_cluster_weight weight, uint64_t seed, struct mn_change *out);
+
+/* The 97.5 % point of Student's t. */
+double mn_student_975(int freedom);
 
 /* Holm's step-down adjustment (1979): the i-th smallest of m is multiplied by m - i + 1, and is no
  * less than the one before it; at most 1. */

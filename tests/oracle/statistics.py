@@ -34,6 +34,28 @@ def calibration(confidence, correct):
     return error
 
 
+def expanded_tail(clusters):
+    """Hesterberg, The American Statistician 69 (2015), 4.3."""
+    return stats.norm.cdf(-np.sqrt(clusters / (clusters - 1)) * stats.t.ppf(0.975, clusters - 1))
+
+
+def coverage(clusters, studies=1500):
+    """How often the interval holds the true change of databases that differ: expanded, and plain."""
+    rng = np.random.default_rng(0)
+    tails, held = (100 * expanded_tail(clusters), 2.5), np.zeros(2)
+    for _ in range(studies):
+        size = rng.integers(20, 90, clusters)
+        up, down = rng.beta(2, 6, clusters), rng.beta(1, 9, clusters)
+        gained = rng.binomial(size, up)
+        sums = gained - rng.binomial(size - gained, np.minimum(1, down / (1 - up)))
+        pick = rng.integers(0, clusters, (2000, clusters))
+        draws = sums[pick].sum(1) / size[pick].sum(1)
+        for k, tail in enumerate(tails):
+            low, high = np.percentile(draws, [tail, 100 - tail])
+            held[k] += low <= 2 / 8 - 1 / 10 <= high
+    return held / studies
+
+
 cluster, before, after = pairs()
 change = after - before
 print("gained, lost", (change > 0).sum(), (change < 0).sum(), "clusters", len(set(cluster)))
@@ -47,7 +69,13 @@ rng = np.random.default_rng(1)
 sums = np.array([[change[cluster == c].sum(), (cluster == c).sum()] for c in sorted(set(cluster))])
 draws = sums[rng.integers(len(sums), size=(400000, len(sums)))].sum(axis=1)
 draws = draws[:, 0] / draws[:, 1]
-print("bootstrap %.6f %.6f, deviation %.6f" % (*np.percentile(draws, [2.5, 97.5]), draws.std()))
+tail = expanded_tail(len(sums))
+print("bootstrap %.6f %.6f, deviation %.6f, tail %.17g"
+      % (*np.percentile(draws, [100 * tail, 100 - 100 * tail]), draws.std(), tail))
+for freedom in (1, 2, 4, 19, 56, 165):
+    print("Student 97.5 %% at %d: %.17g" % (freedom, stats.t.ppf(0.975, freedom)))
+for clusters in (5, 20, 57):
+    print("coverage with %d clusters: %.3f, by plain percentiles %.3f" % (clusters, *coverage(clusters)))
 
 for p in ([0.01, 0.04, 0.03, 0.005], [0.2, 0.001, 0.9, 0.02, 0.02, 0.3]):
     print("Holm", p, ["%.17g" % x for x in multipletests(p, method="holm")[1]])

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "minuano/random.h"
 #include "minuano/statistics.h"
 
 static void test_mcnemar_exact_matches_scipy_binomtest(void **state)
@@ -112,6 +113,72 @@ static void test_bootstrap_of_single_items_is_as_wide_as_a_mean(void **state)
     assert_float_equal(change.interval.low, other.interval.low, 0.05 * error + 1.0 / ITEMS);
 }
 
+static void test_student_quantile_matches_scipy(void **state)
+{
+    (void)state;
+    static const struct {
+        int freedom;
+        double t;
+    } cases[] = {{1, 12.706204736174694},  {2, 4.3026527297494619},  {4, 2.7764451051977934},
+                 {19, 2.0930240544083087}, {56, 2.0032407188478718}, {165, 1.9744456300923825}};
+    for (size_t i = 0; i < MN_COUNT(cases); i++)
+        assert_float_equal(mn_student_975(cases[i].freedom), cases[i].t, 1e-10);
+}
+
+/* Studies of five databases that differ, whose true change is known: gains 2/8 and losses 1/10 of
+ * the items on average. Plain percentiles would hold it in 83 of 100; numpy says 92 for these
+ * (tests/oracle/statistics.py). Of 300 studies the share has a deviation of 0.016. */
+static void test_intervals_of_few_clusters_hold_the_true_change(void **state)
+{
+    (void)state;
+    enum { STUDIES = 300, DATABASES = 5, ITEMS = 60 };
+    static const double up[] = {0.02, 0.10, 0.18, 0.26, 0.34, 0.42, 0.43},
+                        down[] = {0.25, 0.20, 0.05, 0.05, 0.05, 0.05, 0.05};
+    double truth = 0;
+    int held = 0;
+    for (size_t k = 0; k < MN_COUNT(up); k++) truth += (up[k] - down[k]) / (double)MN_COUNT(up);
+    for (uint64_t s = 0; s < STUDIES; s++) {
+        struct mn_pair pairs[DATABASES * ITEMS];
+        struct mn_change change;
+        for (int i = 0; i < DATABASES * ITEMS; i++) {
+            int cluster = i / ITEMS;
+            uint32_t kind = mn_random_below(7, s, (uint64_t)cluster, MN_COUNT(up));
+            double u = mn_random_uniform(8, s, (uint64_t)i);
+            bool gains = u < up[kind], loses = !gains && u < up[kind] + down[kind];
+            pairs[i] = (struct mn_pair){.before = loses, .after = gains, .cluster = cluster};
+        }
+        mn_paired_change(pairs, MN_COUNT(pairs), DATABASES, MN_WEIGHT_ITEMS, s, &change);
+        held += change.interval.low <= truth && truth <= change.interval.high;
+    }
+    if (held < 0.87 * STUDIES || held > 0.98 * STUDIES)
+        fail_msg("%d of %d intervals hold the true change", held, STUDIES);
+}
+
+/* The bootstrap has nothing to vary where all clusters changed alike; the items still do. */
+static void test_clusters_that_change_alike_leave_an_interval(void **state)
+{
+    (void)state;
+    enum { ITEMS = 60 };
+    static const struct {
+        int before, after;
+    } cases[] = {{0, 0}, {1, 1}, {0, 1}, {1, 0}}; /* all wrong, all right, all won, all lost */
+    for (size_t c = 0; c < MN_COUNT(cases); c++)
+        for (int weight = MN_WEIGHT_ITEMS; weight <= MN_WEIGHT_CLUSTERS; weight++) {
+            struct mn_pair pairs[ITEMS];
+            struct mn_change change;
+            for (int i = 0; i < ITEMS; i++)
+                pairs[i] = (struct mn_pair){cases[c].before, cases[c].after, i % 20};
+            mn_paired_change(pairs, ITEMS, 20, (enum mn_cluster_weight)weight, 42, &change);
+            struct mn_interval expected = mn_paired_interval(change.gained, change.lost, ITEMS);
+            assert_float_equal(change.change, cases[c].after - cases[c].before, 0);
+            assert_float_equal(change.interval.low, expected.low, 0);
+            assert_float_equal(change.interval.high, expected.high, 0);
+            assert_true(change.interval.low < change.interval.high);
+            assert_true(change.interval.low <= change.change &&
+                        change.change <= change.interval.high);
+        }
+}
+
 static void test_macro_gives_each_cluster_one_voice(void **state)
 {
     (void)state;
@@ -144,6 +211,9 @@ int main(void)
         cmocka_unit_test(test_standard_error_has_one_degree_less),
         cmocka_unit_test(test_bootstrap_of_two_clusters_spans_their_changes),
         cmocka_unit_test(test_bootstrap_of_single_items_is_as_wide_as_a_mean),
+        cmocka_unit_test(test_student_quantile_matches_scipy),
+        cmocka_unit_test(test_intervals_of_few_clusters_hold_the_true_change),
+        cmocka_unit_test(test_clusters_that_change_alike_leave_an_interval),
         cmocka_unit_test(test_macro_gives_each_cluster_one_voice),
         cmocka_unit_test(test_nothing_is_said_of_one_cluster_or_none),
     };
