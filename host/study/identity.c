@@ -97,6 +97,7 @@ mn_status study_record(struct run *run)
     bool cuda = study->device->kind == MN_DEVICE_CUDA;
     json_t *config = mn_settings_json(&mn_study_settings_table, run->settings);
     json_object_del(config, "phases"); /* the study's parts may come one by one */
+    json_object_del(config, "dry_run");
     const char *text = compact(run->arena, config);
     MN_TRY(mn_results_agree(run->results, "model_fingerprint", run->model->fingerprint));
     MN_TRY(mn_results_agree(run->results, "quantization",

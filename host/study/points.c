@@ -11,8 +11,9 @@ bool study_is_asked(size_t i, size_t count, int64_t limit)
     return (i + 1) * (uint64_t)limit / count != i * (uint64_t)limit / count;
 }
 
-static int64_t planned(size_t count, int64_t limit)
+int64_t study_point_items(const struct run *run, size_t count)
 {
+    const int64_t limit = run->settings->evaluate.limit;
     return limit > 0 && (uint64_t)limit < count ? limit : (int64_t)count;
 }
 
@@ -21,18 +22,35 @@ static mn_status add_point(struct run *run, const struct mn_study_training *trai
                            const struct mn_system *of, const char *name, double strength,
                            const mn_adapter *adapter)
 {
-    const int64_t limit = run->settings->evaluate.limit;
     const struct mn_system point = {.name = name,
                                     .training = training->name,
                                     .settings = training->json,
                                     .strength = strength,
-                                    .spider_planned = planned(run->spider_count, limit),
-                                    .mmlu_planned = planned(run->mmlu_count, limit)};
+                                    .spider_planned = study_point_items(run, run->spider_count),
+                                    .mmlu_planned = study_point_items(run, run->mmlu_count)};
     int id;
     MN_TRY(mn_results_add_system(run->results, &point, &id));
     MN_TRY(mn_results_set_trained(run->results, id, of));
     *MN_PUSH(&run->asked) = (struct study_asked){id, name, adapter, true};
     return MN_OK;
+}
+
+/* The ends of the curve are the base and the adapter itself. */
+static bool is_point(double strength)
+{
+    return strength != 0 && strength != 1;
+}
+
+int64_t study_count_points(const struct run *run, const struct mn_study_training *training,
+                           int64_t steps)
+{
+    const struct mn_reals *strengths = &run->settings->evaluate.strengths;
+    const int64_t every = training->settings.checkpoint_every;
+    int64_t points = 0;
+    for (size_t i = 0; i < strengths->count; i++) points += is_point(strengths->item[i]);
+    if (run->settings->evaluate.checkpoints && every > 0 && steps > 0)
+        points += (steps - 1) / every;
+    return points;
 }
 
 static mn_status add_strengths(struct run *run, const struct mn_study_training *training,
@@ -41,7 +59,7 @@ static mn_status add_strengths(struct run *run, const struct mn_study_training *
     const struct mn_reals *strengths = &run->settings->evaluate.strengths;
     for (size_t i = 0; i < strengths->count; i++) {
         const double strength = strengths->item[i];
-        if (strength == 0 || strength == 1) continue;
+        if (!is_point(strength)) continue;
         MN_TRY(add_point(run, training, trained,
                          mn_arena_printf(run->arena, "%s@%g", training->name, strength), strength,
                          mn_adapter_at_strength(run->arena, adapter, strength)));

@@ -74,6 +74,17 @@ static mn_status open_data(struct run *run)
     return MN_OK;
 }
 
+mn_status study_open_inputs(struct run *run)
+{
+    const struct mn_study *study = run->study;
+    MN_TRY(mn_arena_open(&run->arena));
+    choose_phases(run);
+    MN_TRY(mn_study_trainings(run->arena, run->settings, study->where, &run->trainings,
+                              &run->training_count));
+    MN_TRY(open_data(run));
+    return mn_tokenizer_open(&run->tokenizer, study->model_folder);
+}
+
 static mn_status open_run(struct run *run)
 {
     const struct mn_study *study = run->study;
@@ -81,13 +92,8 @@ static mn_status open_run(struct run *run)
                                            (enum mn_quantization)run->settings->quantization,
                                        .keep_packed = run->settings->keep_packed};
     struct mn_model_config config;
-    MN_TRY(mn_arena_open(&run->arena));
-    choose_phases(run);
-    MN_TRY(mn_study_trainings(run->arena, run->settings, study->where, &run->trainings,
-                              &run->training_count));
-    MN_TRY(open_data(run));
+    MN_TRY(study_open_inputs(run));
     MN_TRY(lock_output(run));
-    MN_TRY(mn_tokenizer_open(&run->tokenizer, study->model_folder));
     MN_TRY(mn_model_config_read(&config, study->model_folder));
     MN_TRY(mn_infer_fit(study->device, &config, &options));
     MN_TRY(mn_model_open(&run->model, study->device, study->model_folder, &options));
@@ -96,7 +102,7 @@ static mn_status open_run(struct run *run)
     return study_record(run);
 }
 
-static void close_run(struct run *run)
+void study_close(struct run *run)
 {
     mn_results_close(&run->results);
     for (size_t i = 0; i < run->adapters.count; i++) mn_adapter_close(&run->adapters.item[i]);
@@ -180,6 +186,6 @@ mn_status mn_study_run(const struct mn_study *study)
     MN_GO(run_phases(&run));
     MN_GO(write_reports(&run));
 done:
-    close_run(&run);
+    study_close(&run);
     return st;
 }

@@ -34,6 +34,13 @@ struct run {
     MN_LIST(mn_adapter *) adapters;    /* open, and owned */
 };
 
+/* --- run.c -------------------------------------------------------------------------------------
+ */
+
+/* Everything that is read: trainings, data, tokenizer. Nothing is written, no model loaded. */
+MN_CHECKED mn_status study_open_inputs(struct run *run);
+void study_close(struct run *run);
+
 /* --- identity.c --------------------------------------------------------------------------------
  */
 
@@ -72,6 +79,9 @@ MN_CHECKED mn_status study_baseline(struct run *run, int system);
 /* --- training.c --------------------------------------------------------------------------------
  */
 
+/* What it is trained on. */
+MN_CHECKED mn_status study_examples(struct run *run, const struct mn_study_training *training,
+                                    mn_arena *arena, struct mn_examples *out);
 /* Trains, or goes on training, records the adapter, and puts it and its points into run->asked; as
  * far as this run's phases say. An adapter that is needed and neither there nor trained now is
  * MN_INVALID. */
@@ -88,6 +98,10 @@ bool study_is_asked(size_t i, size_t count, int64_t limit);
 MN_CHECKED mn_status study_add_points(struct run *run, const struct mn_study_training *training,
                                       const struct mn_system *trained, const mn_adapter *adapter,
                                       const char *folder);
+/* How many those will be, by a training of so many steps; and of how many items each. */
+int64_t study_count_points(const struct run *run, const struct mn_study_training *training,
+                           int64_t steps);
+int64_t study_point_items(const struct run *run, size_t count);
 /* Opens an adapter into run->adapters; its tensors' SHA-256. */
 MN_CHECKED mn_status study_fingerprint(mn_arena *arena, const char *folder, const char **out);
 

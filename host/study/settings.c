@@ -16,6 +16,8 @@ static const struct mn_setting rows[] = {
      .choices = mn_languages},
     {"phases", MN_SETTING_STRINGS, AT(phases), NULL, "parts that are done now; none: all of them",
      .choices = mn_study_phases},
+    {"dry_run", MN_SETTING_BOOL, AT(dry_run), "false",
+     "print systems, steps, items and memory against what is free, and stop"},
     {"protocol", MN_SETTING_CHOICE, AT(protocol), "none",
      "seed: the report names the seed study's own figures and its faults",
      .choices = mn_study_protocols},

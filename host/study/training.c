@@ -71,6 +71,14 @@ static mn_status open_probe(struct run *run, const struct mn_train_settings *set
 /* --- the training -----------------------------------------------------------------------------
  */
 
+mn_status study_examples(struct run *run, const struct mn_study_training *training, mn_arena *arena,
+                         struct mn_examples *out)
+{
+    return mn_spider_examples(
+        run->train, &run->prompt, run->tokenizer, (enum mn_loss_on)training->settings.loss_on,
+        (int)training->settings.max_length, (size_t)run->settings->spider.train_limit, arena, out);
+}
+
 static mn_status train(struct run *run, const struct mn_study_training *training, int system,
                        const char *folder, struct mn_train_result *out)
 {
@@ -81,10 +89,7 @@ static mn_status train(struct run *run, const struct mn_study_training *training
     mn_arena *scratch = NULL;
     mn_status st;
     MN_GO(mn_arena_open(&scratch));
-    MN_GO(mn_spider_examples(run->train, &run->prompt, run->tokenizer,
-                             (enum mn_loss_on)training->settings.loss_on,
-                             (int)training->settings.max_length,
-                             (size_t)run->settings->spider.train_limit, scratch, &examples));
+    MN_GO(study_examples(run, training, scratch, &examples));
     if (examples.truncated || examples.dropped)
         mn_warn("%s: %lld of %zu examples were cut at %lld tokens, %lld had no loss token left",
                 training->name, (long long)examples.truncated, examples.count,

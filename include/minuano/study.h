@@ -31,6 +31,7 @@ struct mn_study_settings {
     const char *name, *output, *model;
     int language;             /* enum mn_language, of the reports */
     struct mn_strings phases; /* count 0: all */
+    bool dry_run;             /* print the forecast, do nothing */
     int protocol;             /* enum mn_study_protocol */
     const char *adapters;     /* folder of the trainings, below output */
     int quantization;         /* enum mn_quantization */
@@ -91,5 +92,27 @@ struct mn_study {
  * finished is kept. A config that contradicts what OUTPUT was begun with is MN_INVALID; trainings
  * may be added. */
 MN_CHECKED mn_status mn_study_run(const struct mn_study *study);
+
+/* What a run of these phases would do and take, without weights and without writing anything: for
+ * --dry-run. Items that are there already are not counted out. */
+struct mn_study_forecast_system {
+    const char *name;
+    int64_t steps, tokens, loss_tokens; /* of its training; 0: none */
+    int64_t parameters;                 /* of the adapter */
+    int64_t spider, mmlu;               /* items that it is asked */
+    int64_t points;                     /* of its curves: systems more */
+};
+struct mn_study_forecast {
+    struct mn_study_forecast_system *systems; /* (count) */
+    size_t count;
+    int64_t point_spider, point_mmlu; /* items that each point is asked */
+    int64_t steps, items;             /* of all systems and points */
+    size_t training[MN_MEMORY_USES];  /* bytes of the largest training; zeros: none */
+    size_t answering[MN_MEMORY_USES]; /* of the larger task, for the base alone */
+    const char *largest;              /* training; NULL: none */
+};
+/* MN_NO_MEMORY where a training cannot fit, with *out filled. Lives in the arena. */
+MN_CHECKED mn_status mn_study_forecast(const struct mn_study *study, mn_arena *arena,
+                                       struct mn_study_forecast *out);
 
 #endif

@@ -27,6 +27,17 @@ ok spider --device reference --model "$model" --spider "$MINUANO_SOURCE/spider_d
 [ "$(field items)" = 160 ] || die "spider: items: $(cat out)"
 [ "$(field new_tokens)" = 10240 ] || die "spider: new tokens: $(cat out)"
 
+# A study: systems by phases and curves, its trainings' steps, all its items, the memory of both kinds of work.
+sweep=$MINUANO_SOURCE/configs/sweep.json
+ok study "$sweep" --device reference --output never --dry-run --evaluate-strengths 0,0.5,1 --evaluate-limit 10 --json
+grep -q '"name":"rank-16_targets-q.k.v.o_lr-0.004","steps":60,' out || die "study: systems: $(cat out)"
+grep -q ',"steps":480,"items":3112,' out || die "study: 9 systems of 328 items, 8 points of 20: $(cat out)"
+ok study "$sweep" --device reference --output never --dry-run --phases train
+grep -q '^base  *0  *0  *0  *0  *0$' out || die "study: the base without its phases: $(cat out)"
+grep -q '^480 training steps, 0 items$' out || die "study: $(cat out)"
+grep -q '^memory of the largest training, rank-16_targets-q.k.v.o_lr-0.0005$' out || die "study: memory: $(cat out)"
+if grep -q 'memory of answering' out; then die "study: nothing is answered: $(cat out)"; fi
+
 rm -f out err
 [ "$(ls | sort)" = "$before" ] || die "a dry run left something behind: $(ls)"
 fails 2 "" generate --dry-run

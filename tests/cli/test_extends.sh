@@ -22,3 +22,13 @@ echo '{"extends": "wrong.json"}' >base/deep/wrong.json
 fails 1 'key "extends": more than 8 files' study base/deep/wrong.json
 echo '{"extends": "absent.json"}' >base/deep/wrong.json
 fails 1 'base/deep/absent.json' study base/deep/wrong.json
+
+# The nearest value counts: the child's limit, the parent's data and model, the command line over both.
+cat >base/whole.json <<JSON
+{"output": "never", "model": "$MINUANO_SOURCE/checkpoints/demo", "spider": {"folder": "$MINUANO_SOURCE/spider_db/demo", "limit": 7}}
+JSON
+echo '{"extends": "../whole.json", "spider": {"limit": 3}}' >base/deep/near.json
+ok study base/deep/near.json --device reference --dry-run
+grep -q '^base  *0  *0  *3  *0  *0$' out || die "the child's limit: $(cat out)"
+ok study base/deep/near.json --device reference --dry-run --spider-limit 5
+grep -q '^base  *0  *0  *5  *0  *0$' out || die "the command line's limit: $(cat out)"
