@@ -4,11 +4,14 @@
 #include <signal.h>
 #include <string.h>
 
+#include "minuano/log.h"
+
 static volatile sig_atomic_t pending; /* the signal's number; 0: none */
 
 static void on_signal(int number)
 {
     if (number == SIGINT && pending == SIGINT) {
+        mn_view_wipe();
         signal(SIGINT, SIG_DFL);
         raise(SIGINT);
     }

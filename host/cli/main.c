@@ -6,6 +6,7 @@
 #include "command.h"
 #include "minuano/interrupt.h"
 #include "minuano/log.h"
+#include "terminal.h"
 
 static const struct command *const commands[] = {
 #define COMMAND_ENTRY(name) &command_##name,
@@ -83,7 +84,10 @@ static mn_status run_command(struct invocation *call, int argc, char **argv, int
     mn_log_set_level(call->common.quiet     ? MN_LOG_WARNING
                      : call->common.verbose ? MN_LOG_DEBUG
                                             : MN_LOG_INFO);
-    return call->command->run(call);
+    open_view();
+    mn_status st = call->command->run(call);
+    mn_view_close(); /* a failure may have left it */
+    return st;
 }
 
 int main(int argc, char **argv)

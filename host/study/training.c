@@ -127,7 +127,10 @@ mn_status study_train(struct run *run, const struct mn_study_training *training,
     MN_TRY(need_adapter(run, training, trained.folder));
     MN_TRY(mn_make_directories(folder));
     if (run->phase[MN_PHASE_TRAIN]) mn_info("%s: training", training->name);
+    mn_progress_phase("adapter %zu of %zu", (size_t)(training - run->trainings) + 1,
+                      run->training_count);
     MN_TRY(train(run, training, system, folder, &trained.trained));
+    mn_progress_phase("%s", "");
     MN_TRY(study_fingerprint(run->arena, trained.folder, &trained.fingerprint));
     MN_TRY(mn_results_set_trained(run->results, system, &trained));
     if (!evaluates) return MN_OK;

@@ -26,6 +26,7 @@ struct run {
     struct optimizer optimizer;
     struct position position;
     FILE *metrics; /* of rank 0 */
+    struct mn_progress progress;
     const struct mn_probe *probe;
     struct probes probes; /* of rank 0 */
     mn_arena *arena;
@@ -165,14 +166,30 @@ static mn_status keep_point(const struct run *run, const struct mn_probe_point *
     return run->probe->keep ? run->probe->keep(run->probe->user, point) : MN_OK;
 }
 
+static void show_point(struct run *run, const struct mn_probe_point *point)
+{
+    static const char *const names[MN_PROBE_TASKS] = {"Spider", "MMLU"};
+    for (int t = 0; t < MN_PROBE_TASKS; t++)
+        if (point->items[t])
+            mn_progress_figure(&run->progress, names[t], "%.1f %%",
+                               100 * mn_probe_accuracy(point, (enum mn_probe_task)t));
+}
+
 static mn_status ask(struct run *run, int64_t steps)
 {
     const struct mn_probe_point *known = probes_find(&run->probes, steps);
     struct mn_probe_point point = {.step = steps};
     const double started = mn_seconds();
-    if (known) return keep_point(run, known);
+    if (known) {
+        show_point(run, known);
+        return keep_point(run, known);
+    }
+    mn_progress_note(&run->progress, "asking the probe");
+    mn_progress_now(&run->progress);
     MN_TRY(run->probe->ask(run->probe->user, run->adapter, &point));
     point.seconds = mn_seconds() - started;
+    mn_progress_note(&run->progress, "%s", "");
+    show_point(run, &point);
     MN_TRY(probes_add(&run->probes, &point));
     return keep_point(run, &point);
 }
@@ -212,14 +229,34 @@ static mn_status open_probes(struct run *run, int64_t steps)
 
 /* --- all steps -------------------------------------------------------------------------------- */
 
+/* "gentle: training", by the last part of the folder. */
+static const char *title_of(const struct run *run)
+{
+    size_t end = strlen(run->folder), begin;
+    while (end > 1 && run->folder[end - 1] == '/') end--;
+    for (begin = end; begin > 0 && run->folder[begin - 1] != '/';) begin--;
+    return mn_arena_printf(run->arena, "%.*s: training", (int)(end - begin), run->folder + begin);
+}
+
+static void show_step(struct run *run, const struct step_record *record)
+{
+    struct mn_progress *progress = &run->progress;
+    mn_progress_figure(progress, "loss", "%.4f", record->loss);
+    mn_progress_figure(progress, "lr", "%.3g", record->learning_rate);
+    mn_progress_figure(progress, "gradient", "%.3g", record->grad_norm);
+    mn_progress_figure(progress, "tokens/s", "%.4g", record->tokens_per_second);
+    mn_progress_step(progress, record->step);
+}
+
 static mn_status run_steps(struct run *run)
 {
     mn_device *device = run->model->device;
     const int64_t total = run->plan.steps, every = run->settings->checkpoint_every;
-    struct mn_progress progress;
     bool shown = run->ranks->rank == 0, over = run->position.result.stop != MN_STOP_NONE;
+    if (shown)
+        mn_progress_start(&run->progress, title_of(run), "steps", total,
+                          run->position.result.steps);
     if (!over) MN_TRY(probe(run, run->position.result.steps, &over));
-    if (shown) mn_progress_start(&progress, "train", "steps", total, run->position.result.steps);
     for (int64_t step = run->position.result.steps; step < total && !over; step++) {
         struct step_record record;
         bool stop = false;
@@ -229,17 +266,13 @@ static mn_status run_steps(struct run *run)
         MN_TRY(run_step(run, step, &record, &stop));
         device->calls->range_end(device);
         advance(run, &record, mn_seconds() - started);
-        if (shown) {
-            mn_progress_note(&progress, "loss %.4f, gradient %.3g, %.4g tokens/s", record.loss,
-                             record.grad_norm, record.tokens_per_second);
-            mn_progress_step(&progress, step + 1);
-        }
+        if (shown) show_step(run, &record);
         bool last = step + 1 == total;
         if (stop && !last) return stopped(run);
         MN_TRY(probe(run, step + 1, &over));
         if (last || over || (every > 0 && (step + 1) % every == 0)) MN_TRY(save(run));
     }
-    if (shown) mn_progress_end(&progress);
+    if (shown) mn_progress_end(&run->progress);
     return MN_OK;
 }
 
