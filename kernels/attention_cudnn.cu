@@ -354,3 +354,8 @@ extern "C" mn_status mn_cuda_cudnn_open(mn_device *device, const struct mn_ops *
     *ops = &mn_cuda_cudnn_ops;
     return MN_OK;
 }
+
+extern "C" int mn_cuda_cudnn_version(void)
+{
+    return (int)cudnnGetVersion();
+}

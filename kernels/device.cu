@@ -377,6 +377,7 @@ extern "C" mn_status mn_cuda_device_open(mn_device **out, int index)
     cuda->device.act_bytes = sizeof(__nv_bfloat16);
     cuda->device.stream = &cuda->stream;
     cuda->device.ops = &mn_cuda_ops;
+    cuda->device.attention = "own";
     cuda->device.calls = &calls;
     mn_status st = take_gpu(cuda, index);
     if (st == MN_OK) st = take_resources(cuda);

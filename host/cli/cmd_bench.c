@@ -74,13 +74,16 @@ static void print_rows(const struct invocation *call, const mn_device *device,
     fflush(stdout);
 }
 
-/* cuDNN's attention beside ours, where this build and this GPU have it. */
+/* cuDNN's attention beside ours, where this build and this GPU have it; or ours beside cuDNN's. */
 static void find_peer(struct mn_bench_kernels *what, mn_device *device)
 {
 #ifdef MN_WITH_CUDNN
     if (device->kind != MN_DEVICE_CUDA) return;
-    if (mn_cuda_cudnn_open(device, &what->peer) == MN_OK)
-        what->peer_name = "cuDNN";
+    const bool own = device->ops == &mn_cuda_ops;
+    mn_status st = mn_cuda_cudnn_open(device, &what->peer);
+    if (st == MN_OK && !own) what->peer = &mn_cuda_ops;
+    if (st == MN_OK)
+        what->peer_name = own ? "cuDNN" : "our own";
     else
         mn_info("no peer for attention: %s", mn_error());
 #else

@@ -65,6 +65,26 @@ static json_t *memory(mn_arena *arena)
     return object;
 }
 
+/* What --attention could take there, or why not. */
+static json_t *attention(mn_device *device)
+{
+    json_t *list = json_array();
+    json_array_append_new(list, json_string("own"));
+#ifdef MN_WITH_CUDNN
+    const struct mn_ops *ops;
+    const int version = mn_cuda_cudnn_version();
+    if (device->kind == MN_DEVICE_CUDA && mn_cuda_cudnn_open(device, &ops) == MN_OK)
+        json_array_append_new(list, json_sprintf("cudnn (%d.%d.%d)", version / 10000,
+                                                 version / 100 % 100, version % 100));
+    else if (device->kind == MN_DEVICE_CUDA)
+        json_array_append_new(list, json_sprintf("not cudnn: %s", mn_error()));
+#else
+    if (device->kind == MN_DEVICE_CUDA)
+        json_array_append_new(list, json_string("not cudnn: this build has none"));
+#endif
+    return list;
+}
+
 static json_t *device_json(mn_device *device)
 {
     size_t free_bytes = 0, total_bytes = 0;
@@ -73,6 +93,7 @@ static json_t *device_json(mn_device *device)
         json_object_set_new(object, "free_gb", json_real(1e-9 * (double)free_bytes));
         json_object_set_new(object, "total_gb", json_real(1e-9 * (double)total_bytes));
     }
+    json_object_set_new(object, "attention", attention(device));
     return object;
 }
 

@@ -11,12 +11,14 @@
 
 /* Options every command has. */
 struct common_settings {
-    int device; /* enum device_choice */
+    int device;    /* enum device_choice */
+    int attention; /* enum attention_choice */
     int64_t device_index, threads;
     const char *hub_cache;
     bool json, quiet, verbose;
 };
 enum device_choice { DEVICE_AUTO, DEVICE_CUDA, DEVICE_REFERENCE };
+enum attention_choice { ATTENTION_OWN, ATTENTION_CUDNN };
 
 struct invocation {
     const struct command *command;
@@ -77,7 +79,6 @@ MN_CHECKED mn_status run_study(const struct invocation *call);
 
 /* Opens what --device asks for and says which it took. */
 MN_CHECKED mn_status open_device(const struct invocation *call, mn_device **out);
-MN_CHECKED mn_status choose_device(const struct common_settings *common, mn_device **out);
 
 /* options.c */
 enum help_form { HELP_NONE, HELP_TEXT, HELP_MARKDOWN };

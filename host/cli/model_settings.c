@@ -123,6 +123,7 @@ mn_status model_identity(const struct model_settings *settings, const struct ope
                         json_string(quantization_names[settings->quantization]));
     json_object_set_new(identity, "device",
                         json_string(opened->device->kind == MN_DEVICE_CUDA ? "cuda" : "reference"));
+    json_object_set_new(identity, "attention", json_string(opened->device->attention));
     if (settings->adapter) {
         MN_GO(add_digest(identity, "adapter",
                          mn_path(arena, settings->adapter, "adapter_model.safetensors")));

@@ -8,10 +8,14 @@
 enum { CONFIG_DEPTH = 8 }; /* files that extend one another */
 
 static const char *const device_names[] = {"auto", "cuda", "reference", NULL};
+static const char *const attention_names[] = {"own", "cudnn", NULL};
 
 static const struct mn_setting common_rows[] = {
     {"device", MN_SETTING_CHOICE, offsetof(struct common_settings, device), "auto",
      "where to run; auto takes a GPU where there is one", .choices = device_names},
+    {"attention", MN_SETTING_CHOICE, offsetof(struct common_settings, attention), "own",
+     "whose kernels on a GPU; cudnn leaves shared prefixes and decoding to our own",
+     .choices = attention_names},
     {"device_index", MN_SETTING_INT, offsetof(struct common_settings, device_index), "0",
      "which GPU", .high = 1023},
     {"threads", MN_SETTING_INT, offsetof(struct common_settings, threads), "0",

@@ -183,6 +183,7 @@ mn_status mn_reference_device_open(mn_device **out, int threads)
                                                .act_bytes = sizeof(float),
                                                .stream = stream,
                                                .ops = &mn_ref_ops,
+                                               .attention = "own",
                                                .calls = &calls}};
     snprintf(reference->device.name, sizeof reference->device.name, "reference, %s, %d thread%s",
              mn_ref_kernel()->vectors, threads, threads == 1 ? "" : "s");

@@ -103,6 +103,7 @@ mn_status study_record(struct run *run)
     MN_TRY(mn_results_agree(run->results, "quantization",
                             mn_study_quantizations[run->settings->quantization]));
     MN_TRY(mn_results_agree(run->results, "kind of device", cuda ? "cuda" : "reference"));
+    MN_TRY(mn_results_agree(run->results, "attention", study->device->attention));
     MN_TRY(mn_results_agree(run->results, "spider", spider_identity(run)));
     MN_TRY(mn_results_agree(run->results, "baseline", baseline_identity(run)));
     MN_TRY(mn_results_agree(run->results, "mmlu", mmlu_identity(run)));

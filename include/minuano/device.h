@@ -64,6 +64,7 @@ struct mn_device {
     size_t act_bytes; /* 4 or 2 */
     mn_stream stream; /* where all ops of this device are launched */
     const struct mn_ops *ops;
+    const char *attention; /* whose the attention in `ops` is: "own" or "cudnn" */
     const struct mn_device_calls *calls;
 };
 
@@ -74,6 +75,7 @@ MN_CHECKED mn_status mn_cuda_device_open(mn_device **out, int index);
 /* Only in builds with cuDNN (MN_WITH_CUDNN): makes its attention ready on a CUDA device and gives
  * the table that has it, for device->ops or beside it. */
 MN_CHECKED mn_status mn_cuda_cudnn_open(mn_device *device, const struct mn_ops **ops);
+int mn_cuda_cudnn_version(void); /* 91900: 9.19.0 */
 void mn_device_close(mn_device **device);
 
 /* Element i of an activation array. */

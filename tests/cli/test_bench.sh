@@ -23,6 +23,10 @@ ok bench passes --random tiny --batch 3 --length 16 --prefix 40 --new-tokens 4 -
 grep -q 'score: one pass.* 3 x 3 x (40 + 16), 48 % shared' out || die "bench passes: $(cat out)"
 grep -q 'score: no shared prefix.* 0 % shared' out || die "bench passes: $(cat out)"
 
+ok bench --random tiny --tokens 64 --device reference --json --only rmsnorm
+grep -q '"name":"rmsnorm_forward"' out || die "--only leaves out what it names: $(cat out)"
+grep -q 'attention\|adamw' out && die "--only lets others in: $(cat out)"
+fails 1 "--attention cudnn: " bench --random tiny --tokens 64 --device reference --attention cudnn
 fails 2 'expected mistral-7b or tiny, found "gigantic"' bench --random gigantic --device reference
 fails 2 "at least one sequence" bench train --random tiny --tokens 16 --length 32 --device reference
 fails 2 "at least one sequence" bench score --random tiny --tokens 16 --length 32 --device reference

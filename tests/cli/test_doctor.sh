@@ -12,6 +12,7 @@ printf abc >hub/models--owner--tiny--one/refs/main
 ok doctor --json --hub-cache hub
 grep -q '"models":\["owner/tiny--one"\]' out || die "the model was not found: $(cat out)"
 [ "$(wc -l <out)" = 1 ] || die "--json is one line"
+grep -q '"attention":\["own"' out || die "no attention of a device: $(cat out)"
 HF_HOME=$scratch/elsewhere HF_HUB_CACHE='' ok doctor --json
 grep -q '"cache":"[^"]*/elsewhere/hub","exists":false' out || die "HF_HOME is not heard: $(cat out)"
 echo passed
