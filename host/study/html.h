@@ -4,9 +4,8 @@
  * html_table.c      tables
  * html_plot.c       SVG: points with intervals, lines, strips
  * items_json.c      what the browser of single items shows
- * html_trade_off.c, html_spider.c, html_mmlu.c, html_training.c, html_items.c: sections
- * page/             style and script
- * report_html.c     the page: a list of its sections */
+ * html_trade_off.c, html_curves.c, html_spider.c, html_mmlu.c, html_training.c, html_items.c:
+ * sections page/             style and script report_html.c     the page: a list of its sections */
 #ifndef MINUANO_STUDY_HTML_H
 #define MINUANO_STUDY_HTML_H
 
@@ -43,6 +42,7 @@ struct plot_series {
     const char *name;
     struct plot_point *point; /* (count) */
     size_t count;
+    enum plot_stroke { PLOT_MARKERS, PLOT_JOINED, PLOT_LINE } stroke; /* of plot_points */
 };
 struct plot {
     const char *title, *x_label, *y_label; /* title: any text; labels: phrases */
@@ -50,7 +50,8 @@ struct plot {
     size_t count;
     bool zero_lines; /* both axes hold zero, drawn as lines */
 };
-/* A series of one point has its name beside it, where there is room. */
+/* Markers, joined by a line or not, or the line alone. A series of one point has its name beside
+ * it, where there is room. */
 void plot_points(const struct page *page, const struct plot *plot);
 void plot_lines(const struct page *page, const struct plot *plot);
 void plot_legend(const struct page *page, const struct plot *plot);
@@ -85,6 +86,7 @@ const struct mn_report_comparison *page_comparison(const struct page *page, size
 size_t page_colour(size_t system);
 
 void html_trade_off(const struct page *page);
+void html_curves(const struct page *page);
 void html_spider(const struct page *page);
 void html_mmlu(const struct page *page);
 void html_training(const struct page *page);

@@ -240,6 +240,21 @@ static void draw_point(const struct page *page, const struct frame *f, size_t se
     fputc('\n', page->out);
 }
 
+static void draw_line(const struct page *page, const struct frame *f, size_t number,
+                      const struct plot_series *series)
+{
+    bool pen = false;
+    fprintf(page->out, "<path class=\"l s%zu d%zu\" d=\"", colour(number), shape(number));
+    for (size_t i = 0; i < series->count; i++) {
+        bool drawn = is_drawn(&series->point[i]);
+        if (drawn)
+            fprintf(page->out, "%c%.1f %.1f", pen ? 'L' : 'M', at_x(f, series->point[i].x),
+                    at_y(f, series->point[i].y));
+        pen = drawn;
+    }
+    fputs("\"/>\n", page->out);
+}
+
 void plot_points(const struct page *page, const struct plot *plot)
 {
     struct frame f = make_frame(plot);
@@ -247,8 +262,10 @@ void plot_points(const struct page *page, const struct plot *plot)
     open_plot(page, plot, &f);
     draw_frame(page, plot, &f);
     for (size_t s = 0; s < plot->count; s++)
+        if (plot->series[s].stroke != PLOT_MARKERS) draw_line(page, &f, s, &plot->series[s]);
+    for (size_t s = 0; s < plot->count; s++)
         for (size_t i = 0; i < plot->series[s].count; i++)
-            if (is_drawn(&plot->series[s].point[i]))
+            if (plot->series[s].stroke != PLOT_LINE && is_drawn(&plot->series[s].point[i]))
                 draw_point(page, &f, s, &plot->series[s].point[i], &taken);
     for (size_t s = 0; s < plot->count; s++) {
         const struct plot_series *series = &plot->series[s];
@@ -265,19 +282,7 @@ void plot_lines(const struct page *page, const struct plot *plot)
     struct frame f = make_frame(plot);
     open_plot(page, plot, &f);
     draw_frame(page, plot, &f);
-    for (size_t s = 0; s < plot->count; s++) {
-        const struct plot_series *series = &plot->series[s];
-        bool pen = false;
-        fprintf(page->out, "<path class=\"l s%zu d%zu\" d=\"", colour(s), shape(s));
-        for (size_t i = 0; i < series->count; i++) {
-            bool drawn = isfinite(series->point[i].x) && isfinite(series->point[i].y);
-            if (drawn)
-                fprintf(page->out, "%c%.1f %.1f", pen ? 'L' : 'M', at_x(&f, series->point[i].x),
-                        at_y(&f, series->point[i].y));
-            pen = drawn;
-        }
-        fputs("\"/>\n", page->out);
-    }
+    for (size_t s = 0; s < plot->count; s++) draw_line(page, &f, s, &plot->series[s]);
     fputs("</svg>\n", page->out);
 }
 

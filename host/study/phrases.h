@@ -120,6 +120,31 @@
     X(MEANS, "Long trainings are drawn as means of neighbouring steps.", \
       "Treinamentos longos são desenhados como médias de passos vizinhos.") \
     /* single items */ \
+    X(CURVES, "Curves", "Curvas") \
+    X(OVER_STRENGTHS, "Over the strength of the adapter", "Pela força do adaptador") \
+    X(OVER_STEPS, "Over the steps of the training", "Pelos passos do treinamento") \
+    X(STRENGTH, "strength \xCE\xBB", "força \xCE\xBB") \
+    X(CURVE_NOTE, \
+      "Each point was asked {} questions of Spider and {} of MMLU, spread evenly over them; the " \
+      "base and the adapter itself stand here with the same ones.", \
+      "Cada ponto respondeu a {} perguntas do Spider e {} do MMLU, distribuídas por igual; a base e " \
+      "o próprio adaptador aparecem aqui com as mesmas.") \
+    X(PERCENT_RIGHT, "accuracy, %", "acurácia, %") \
+    X(FRONT, "Pareto front", "fronteira de Pareto") \
+    X(FRONT_TITLE, "Gain against loss: the Pareto front", "Ganho e perda: a fronteira de Pareto") \
+    X(FRONT_NOTE, \
+      "On the front: no other point is as good in both tasks, and better in one. A * marks them " \
+      "in the tables.", \
+      "Na fronteira: nenhum outro ponto é tão bom nas duas tarefas, e melhor em uma. Um * os marca " \
+      "nas tabelas.") \
+    X(TOKENS_TITLE, "Tokens of the prompts", "Tokens dos prompts") \
+    X(TOKENS_NOTE, \
+      "What prompts share, a schema or solved questions, is computed once for all of them.", \
+      "O que os prompts têm em comum, um esquema ou questões resolvidas, é calculado uma só vez.") \
+    X(TOKENS_SPIDER, "Spider: tokens", "Spider: tokens") \
+    X(TOKENS_MMLU, "MMLU: tokens", "MMLU: tokens") \
+    X(COMPUTED, "computed", "calculados") \
+    X(SAVED, "saved", "poupados") \
     X(ITEMS, "Single items", "Item por item") \
     X(ITEMS_CAPPED, "Only the first items of each task are in this page; results.sqlite has all.", \
       "Só os primeiros itens de cada tarefa estão nesta página; results.sqlite tem todos.") \

@@ -15,18 +15,10 @@ struct remarks {
     size_t count;
 };
 
-/* The sentence with its "{}" replaced by the words in order. */
 static void add(struct remarks *remarks, enum phrase sentence, const char *const *words)
 {
-    struct mn_text text = {0};
-    const char *rest = say(remarks->language, sentence), *hole;
-    for (; (hole = strstr(rest, "{}")); rest = hole + 2) {
-        mn_text_add(&text, rest, (size_t)(hole - rest));
-        mn_text_puts(&text, *words++);
-    }
-    mn_text_puts(&text, rest);
-    remarks->list[remarks->count++] = mn_arena_strdup(remarks->arena, text.data);
-    mn_text_free(&text);
+    remarks->list[remarks->count++] =
+        report_filled(remarks->arena, say(remarks->language, sentence), words);
 }
 
 static void add_figure(struct remarks *remarks, enum phrase sentence, int64_t hits, int64_t of,

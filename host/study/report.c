@@ -1,4 +1,5 @@
 /* report.c: from the rows of a results file to the numbers of a report. */
+#include "curves.h"
 #include "report_format.h"
 
 #include <math.h>
@@ -102,7 +103,7 @@ static int number_of(struct names *names, const char *name)
 }
 
 /* Pairs of the hardness (MN_HARDNESSES: all). Both lists are in order of index. */
-static void compare_spider(const struct mn_report_system *base,
+void report_compare_spider(const struct mn_report_system *base,
                            const struct mn_report_system *system, int hardness,
                            struct mn_change *out)
 {
@@ -150,6 +151,17 @@ static struct mn_pair *pair_mmlu(const struct mn_report_system *base,
         j += order >= 0;
     }
     return pairs;
+}
+
+void report_compare_mmlu(const struct mn_report_system *base, const struct mn_report_system *system,
+                         struct mn_change *out)
+{
+    struct names subjects = {0};
+    size_t count;
+    struct mn_pair *pairs = pair_mmlu(base, system, &subjects, &count);
+    mn_paired_change(pairs, count, (int)subjects.list.count, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED, out);
+    free(subjects.list.item);
+    free(pairs);
 }
 
 /* A subject is one cluster: its interval is that of its items.
@@ -217,7 +229,8 @@ static void compare(mn_arena *arena, const struct mn_report_system *base,
                     const struct mn_report_system *system, struct mn_report_comparison *out)
 {
     *out = (struct mn_report_comparison){.base = base, .system = system};
-    for (int h = 0; h <= MN_HARDNESSES; h++) compare_spider(base, system, h, &out->spider[h]);
+    for (int h = 0; h <= MN_HARDNESSES; h++)
+        report_compare_spider(base, system, h, &out->spider[h]);
     compare_mmlu(arena, out);
 }
 
@@ -253,6 +266,7 @@ mn_status mn_report_load(mn_arena *arena, const char *folder, struct mn_report *
     report.comparisons = MN_NEW(arena, struct mn_report_comparison, report.system_count);
     for (size_t i = 1; i < report.system_count; i++)
         compare(arena, &report.systems[0], &report.systems[i], &report.comparisons[i - 1]);
+    report_load_curves(arena, &report);
     *out = report;
     report = (struct mn_report){0};
 done:

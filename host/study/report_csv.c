@@ -1,6 +1,7 @@
 /* report_csv.c: one row a system, task and slice. Shares are fractions of one; what cannot be said
  * is empty. Slices: all, hardness and miss of spider; micro, macro, group, subject and calibration
- * of mmlu. A row of slice miss only counts its items; one of calibration is a bin of answers by
+ * of mmlu; strength and step, the points of an adapter's curves, and prompt tokens of both. A row
+ * of slice miss or prompt tokens only counts its items; one of calibration is a bin of answers by
  * confidence. */
 #include "report_format.h"
 
@@ -59,6 +60,63 @@ static void write_row(FILE *out, const char *system, const struct slice *slice)
     fputc('\n', out);
 }
 
+/* A row that counts and says no more. */
+static void write_count(FILE *out, const char *system, const char *slice, const char *name,
+                        int64_t count)
+{
+    field(out, system);
+    fprintf(out, "%s,", slice);
+    field(out, name);
+    fprintf(out, "%lld,,,,,,,,,,,,,,,,\n", (long long)count);
+}
+
+static void write_tokens(FILE *out, const struct mn_system *system)
+{
+    if (system->spider_tokens.computed) {
+        write_count(out, system->name, "spider,prompt tokens", "computed",
+                    system->spider_tokens.computed);
+        write_count(out, system->name, "spider,prompt tokens", "shared",
+                    system->spider_tokens.shared);
+    }
+    if (system->mmlu_tokens.computed) {
+        write_count(out, system->name, "mmlu,prompt tokens", "computed",
+                    system->mmlu_tokens.computed);
+        write_count(out, system->name, "mmlu,prompt tokens", "shared", system->mmlu_tokens.shared);
+    }
+}
+
+static void write_stop(FILE *out, const struct mn_report_curve *curve,
+                       const struct mn_report_stop *stop, const char *task,
+                       const struct mn_change *change)
+{
+    const int64_t correct = llround(change->after * (double)change->items);
+    char name[32];
+    snprintf(name, sizeof name, "%g", curve->by_strength ? stop->strength : (double)stop->step);
+    const struct slice slice = {.task = task,
+                                .kind = curve->by_strength ? "strength" : "step",
+                                .name = name,
+                                .items = change->items,
+                                .correct = correct,
+                                .accuracy = change->after,
+                                .error = mn_standard_error(correct, change->items),
+                                .mass = NAN,
+                                .confidence = NAN,
+                                .calibration = NAN,
+                                .change = change};
+    if (change->items) write_row(out, curve->training, &slice);
+}
+
+static void write_curves(FILE *out, const struct mn_report *report)
+{
+    for (size_t c = 0; c < report->curve_count; c++) {
+        const struct mn_report_curve *curve = &report->curves[c];
+        for (size_t i = 0; i < curve->count; i++) {
+            write_stop(out, curve, &curve->stops[i], "spider", &curve->stops[i].spider);
+            write_stop(out, curve, &curve->stops[i], "mmlu", &curve->stops[i].mmlu);
+        }
+    }
+}
+
 static void write_spider(FILE *out, const struct mn_report_system *system,
                          const struct mn_report_comparison *c)
 {
@@ -79,12 +137,9 @@ static void write_spider(FILE *out, const struct mn_report_system *system,
                               .change = c ? &c->spider[h] : NULL};
         if (count->total) write_row(out, system->system.name, &slice);
     }
-    for (int e = 0; e < MN_MISSES && system->spider_count; e++) {
-        field(out, system->system.name);
-        fputs("spider,miss,", out);
-        field(out, report_miss_words(e));
-        fprintf(out, "%lld,,,,,,,,,,,,,,,,\n", (long long)system->misses[e]);
-    }
+    for (int e = 0; e < MN_MISSES && system->spider_count; e++)
+        write_count(out, system->system.name, "spider,miss", report_miss_words(e),
+                    system->misses[e]);
 }
 
 static void write_calibration(FILE *out, const struct mn_report_system *system)
@@ -149,5 +204,7 @@ void mn_report_csv(const struct mn_report *report, FILE *out)
                        &system->mmlu.subjects[s].score,
                        c ? mn_report_subject_change(c, system->mmlu.subjects[s].subject) : NULL);
         write_calibration(out, system);
+        write_tokens(out, &system->system);
     }
+    write_curves(out, report);
 }

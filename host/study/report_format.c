@@ -87,8 +87,7 @@ struct cell cell_detectable(const struct mn_change *change)
     return cell;
 }
 
-/* The sentence with each "{}" replaced by the next of values, as many as it has. */
-static const char *filled(mn_arena *arena, const char *sentence, const char *const *values)
+const char *report_filled(mn_arena *arena, const char *sentence, const char *const *values)
 {
     struct mn_text text = {0};
     const char *hole;
@@ -133,14 +132,14 @@ const char *report_sentence(const struct mn_change *change, enum mn_language lan
     if (!change->items) return NULL;
     if (isfinite(change->interval.low))
         interval = localized(language, cell_signed(change->interval));
-    const char *sentence = filled(
+    const char *sentence = report_filled(
         arena, say(language, SAY_IN_SHORT_LINE),
         (const char *[]){points.text, interval.text, say(language, verdicts[clear + 1]),
                          digits(arena, change->gained), digits(arena, change->lost), p.text});
     if (clear != 0 || !isfinite(change->detectable)) return sentence;
     return mn_arena_printf(
         arena, "%s%s", sentence,
-        filled(arena, say(language, SAY_WOULD_SHOW), (const char *[]){detectable.text}));
+        report_filled(arena, say(language, SAY_WOULD_SHOW), (const char *[]){detectable.text}));
 }
 
 /* --- remarks ---------------------------------------------------------------------------------- */
@@ -195,8 +194,9 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
     size_t count = 0;
     for (size_t i = 0; i < MN_COUNT(rows); i++)
         if (rows[i].holds)
-            remarks[count++] = filled(arena, say(language, rows[i].sentence),
-                                      (const char *[]){digits(arena, rows[i].number), planned});
+            remarks[count++] =
+                report_filled(arena, say(language, rows[i].sentence),
+                              (const char *[]){digits(arena, rows[i].number), planned});
     while (*protocol) remarks[count++] = *protocol++;
     remarks[count] = NULL;
     return remarks;

@@ -17,6 +17,9 @@ struct cell cell_flips(const struct mn_change *change);           /* "14 / 2" */
 
 struct cell cell_detectable(const struct mn_change *change); /* "3.1", "-" */
 
+/* The sentence with each "{}" replaced by the next of values, as many as it has. */
+const char *report_filled(mn_arena *arena, const char *sentence, const char *const *values);
+
 /* What a reader must know to read the numbers, a line each, ends with NULL: missing databases, few
  * clusters, unparsed replies, items not done. Lives in the arena. */
 const char **report_remarks(const struct mn_report *report, enum mn_language language,

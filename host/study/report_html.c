@@ -85,6 +85,11 @@ static bool has_adapters(const struct mn_report *report)
     return report->system_count > 1;
 }
 
+static bool has_points(const struct mn_report *report)
+{
+    return report->curve_count > 0;
+}
+
 static bool has_spider(const struct mn_report *report)
 {
     return report->system_count && report->systems[0].system.spider_planned > 0;
@@ -103,6 +108,7 @@ static const struct section {
     bool (*has)(const struct mn_report *report); /* NULL: always */
 } sections[] = {
     {"trade-off", SAY_TRADE_OFF, html_trade_off, has_adapters},
+    {"curves", SAY_CURVES, html_curves, has_points},
     {"spider", SAY_SPIDER, html_spider, has_spider},
     {"mmlu", SAY_MMLU, html_mmlu, has_mmlu},
     {"training", SAY_TRAINING, html_training, has_adapters},

@@ -72,15 +72,47 @@ static json_t *calibration_json(const struct mn_calibration *calibration)
                      bins);
 }
 
+static json_t *tokens_json(const struct mn_token_counts *tokens)
+{
+    return json_pack("{s:I,s:I}", "computed", (json_int_t)tokens->computed, "shared",
+                     (json_int_t)tokens->shared);
+}
+
+static json_t *stop_json(const struct mn_report_stop *stop)
+{
+    return json_pack("{s:s,s:I,s:f,s:o,s:o,s:o,s:o,s:b}", "system", stop->system, "step",
+                     (json_int_t)stop->step, "strength", stop->strength, "spider",
+                     change_json(&stop->spider), "spider_interval",
+                     interval_json(&stop->spider_interval), "mmlu", change_json(&stop->mmlu),
+                     "mmlu_interval", interval_json(&stop->mmlu_interval), "front", stop->front);
+}
+
+static json_t *curves_json(const struct mn_report *report)
+{
+    json_t *out = json_array();
+    for (size_t c = 0; c < report->curve_count; c++) {
+        const struct mn_report_curve *curve = &report->curves[c];
+        json_t *stops = json_array();
+        for (size_t i = 0; i < curve->count; i++)
+            json_array_append_new(stops, stop_json(&curve->stops[i]));
+        json_array_append_new(out,
+                              json_pack("{s:s,s:s,s:o}", "training", curve->training, "over",
+                                        curve->by_strength ? "strength" : "step", "points", stops));
+    }
+    return out;
+}
+
 static json_t *system_json(const struct mn_report_system *system)
 {
     json_t *spider = mn_spider_tally_json(&system->spider);
+    json_object_set_new(spider, "prompt_tokens", tokens_json(&system->system.spider_tokens));
     json_object_set_new(spider, "planned", json_integer(system->system.spider_planned));
     json_object_set_new(spider, "official_interval", interval_json(&system->spider_interval));
     json_object_set_new(spider, "exact_text", json_integer(system->exact));
     json_object_set_new(spider, "misses", misses_json(system->misses));
     json_t *mmlu = mn_mmlu_scores_json(&system->mmlu);
     json_object_set_new(mmlu, "calibration", calibration_json(&system->calibration));
+    json_object_set_new(mmlu, "prompt_tokens", tokens_json(&system->system.mmlu_tokens));
     json_object_set_new(mmlu, "planned", json_integer(system->system.mmlu_planned));
     return json_pack("{s:s,s:s,s:f,s:o,s:o,s:o}", "name", system->system.name, "kind",
                      system->system.id == 0 ? "base" : "adapter", "strength",
@@ -140,9 +172,9 @@ json_t *mn_report_json(const struct mn_report *report)
     json_t *run = json_pack("{s:s,s:s,s:s,s:s,s:O}", "minuano", report->version, "model",
                             report->model, "model_fingerprint", report->model_fingerprint, "device",
                             report->device, "config", report->config);
-    return json_pack("{s:s,s:b,s:I,s:I,s:o,s:o,s:o,s:o,s:o}", "study", report->name, "complete",
+    return json_pack("{s:s,s:b,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o}", "study", report->name, "complete",
                      report->complete, "items_done", (json_int_t)report->items_done,
                      "items_planned", (json_int_t)report->items_planned, "run", run, "systems",
-                     systems, "comparisons", comparisons, "protocol", protocol_json(report),
-                     "times", times);
+                     systems, "comparisons", comparisons, "curves", curves_json(report), "protocol",
+                     protocol_json(report), "times", times);
 }

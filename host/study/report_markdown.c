@@ -51,11 +51,12 @@ void mn_report_markdown(const struct mn_report *report, enum mn_language languag
     static const struct {
         report_table *make;
         const char *level;
-    } tables[] = {{tables_trade_off, "##"},    {tables_power, "###"},
-                  {tables_hardness, "##"},     {tables_spider, "###"},
-                  {tables_misses, "###"},      {tables_mmlu_groups, "##"},
-                  {tables_mmlu, "###"},        {tables_mmlu_subjects, "###"},
-                  {tables_calibration, "###"}, {tables_training, "##"}};
+    } tables[] = {
+        {tables_trade_off, "##"},      {tables_power, "###"},       {tables_strengths, "##"},
+        {tables_steps, "##"},          {tables_hardness, "##"},     {tables_spider, "###"},
+        {tables_misses, "###"},        {tables_mmlu_groups, "##"},  {tables_mmlu, "###"},
+        {tables_mmlu_subjects, "###"}, {tables_calibration, "###"}, {tables_training, "##"},
+        {tables_tokens, "##"}};
     struct writer w = {.report = report, .language = language, .out = out};
     if (mn_arena_open(&w.arena) != MN_OK) return;
     fprintf(out, "# %s ", say(language, SAY_STUDY));

@@ -42,6 +42,24 @@ struct mn_report_comparison {
 const struct mn_change *mn_report_subject_change(const struct mn_report_comparison *comparison,
                                                  const char *subject);
 
+/* A training's adapter at one step and strength against the base, on the items that the points of
+ * curves are asked (evaluate.limit): changes as in mn_report_comparison, after is the accuracy. */
+struct mn_report_stop {
+    const char *system;
+    int64_t step;    /* 0: the base */
+    double strength; /* 0: the base, on a curve over strengths */
+    struct mn_change spider, mmlu;
+    struct mn_interval spider_interval, mmlu_interval; /* of the accuracies, Wilson */
+    bool front; /* no other stop of any curve is as good in both tasks, and better in one */
+};
+/* Over strengths, or over the steps of the training: from the base to the adapter, or beyond. */
+struct mn_report_curve {
+    const char *training;
+    bool by_strength;
+    struct mn_report_stop *stops; /* (count) by strength or step */
+    size_t count;
+};
+
 struct mn_report {
     const char *folder; /* of the run */
     const char *name, *version, *model, *model_fingerprint, *device, *started, *finished;
@@ -50,6 +68,8 @@ struct mn_report {
     size_t system_count;
     struct mn_report_system *points; /* (point_count) of curves */
     size_t point_count;
+    struct mn_report_curve *curves; /* (curve_count) */
+    size_t curve_count;
     struct mn_report_comparison *comparisons; /* (system_count - 1) */
     bool complete;                            /* every planned item is there */
     int64_t items_done, items_planned;
