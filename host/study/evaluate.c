@@ -11,6 +11,7 @@ struct pass {
     const struct study_asked *asked; /* (count) */
     size_t count;
     struct mn_adapters adapters;
+    int64_t shots;   /* of MMLU */
     mn_arena *arena; /* of the pass */
 };
 
@@ -133,6 +134,7 @@ static mn_status keep_mmlu(void *user, size_t index, const struct mn_mmlu_result
                               .predicted = result->predicted,
                               .scored = pass->run->settings->mmlu.answer == MN_MMLU_BY_LOGITS,
                               .reply = result->reply,
+                              .asked_shots = (int)pass->shots,
                               .shots = result->shots,
                               .cut = result->cut,
                               .question = result->item.question->text};
@@ -161,49 +163,67 @@ static bool has_answer(const struct mn_mmlu_row *rows, size_t count,
     return false;
 }
 
+/* Told of the study's own number of shots alone. */
 static mn_status keep_mmlu_tokens(void *user, const struct mn_token_counts *counts)
 {
-    return keep_tokens(user, true, counts);
+    const struct pass *pass = user;
+    if (pass->shots != pass->run->settings->mmlu.shots) return MN_OK;
+    return keep_tokens(pass, true, counts);
 }
 
+/* Points of curves are asked with the study's own number of shots alone. */
 static mn_status mark_mmlu(const struct pass *pass, const struct study_asked *asked, bool *skip,
                            size_t *left)
 {
     const struct run *run = pass->run;
+    const bool own = pass->shots == run->settings->mmlu.shots;
     struct mn_mmlu_row *rows;
     size_t done;
-    MN_TRY(mn_results_mmlu(run->results, asked->system, pass->arena, &rows, &done));
+    MN_TRY(mn_results_mmlu(run->results, asked->system, pass->shots, pass->arena, &rows, &done));
     for (size_t i = 0; i < run->mmlu_count; i++) {
-        skip[i] =
-            has_answer(rows, done, &run->mmlu_items[i]) ||
-            (asked->point && !study_is_asked(i, run->mmlu_count, run->settings->evaluate.limit));
+        skip[i] = has_answer(rows, done, &run->mmlu_items[i]) ||
+                  (asked->point &&
+                   (!own || !study_is_asked(i, run->mmlu_count, run->settings->evaluate.limit)));
         *left += !skip[i];
     }
     return MN_OK;
 }
 
-static mn_status evaluate_mmlu(struct pass *pass)
+static mn_status evaluate_mmlu(struct pass *pass, int64_t shots)
 {
     const struct run *run = pass->run;
     const struct mn_study_settings *s = run->settings;
     bool *skip = MN_NEW(pass->arena, bool, pass->count * run->mmlu_count);
     size_t left = 0;
+    pass->shots = shots;
     for (size_t i = 0; i < pass->count; i++)
         MN_TRY(mark_mmlu(pass, &pass->asked[i], skip + i * run->mmlu_count, &left));
     if (left == 0) return MN_OK;
+    const char *task = s->mmlu.also_shots.count == 0
+                           ? "MMLU"
+                           : mn_arena_printf(pass->arena, "MMLU %lld-shot", (long long)shots);
     const struct mn_mmlu_evaluate_options options = {.format = (enum mn_mmlu_format)s->mmlu.format,
                                                      .answering =
                                                          (enum mn_mmlu_answering)s->mmlu.answer,
-                                                     .shots = (int)s->mmlu.shots,
+                                                     .shots = (int)shots,
                                                      .max_new_tokens = (int)s->mmlu.max_new_tokens,
                                                      .adapters = pass->adapters,
                                                      .skip = skip,
                                                      .finished = keep_mmlu,
                                                      .counted = keep_mmlu_tokens,
                                                      .user = pass,
-                                                     .title = title_of(pass, "MMLU")};
+                                                     .title = title_of(pass, task)};
     return mn_mmlu_evaluate(run->model, NULL, run->tokenizer, run->mmlu_items, run->mmlu_count,
                             &options);
+}
+
+static mn_status evaluate_all_mmlu(struct pass *pass)
+{
+    const struct mn_study_settings *s = pass->run->settings;
+    MN_TRY(evaluate_mmlu(pass, s->mmlu.shots));
+    for (size_t i = 0; i < s->mmlu.also_shots.count; i++)
+        MN_TRY(evaluate_mmlu(pass, s->mmlu.also_shots.item[i]));
+    return MN_OK;
 }
 
 static mn_status evaluate(struct run *run, const struct study_asked *asked, size_t count,
@@ -216,7 +236,7 @@ static mn_status evaluate(struct run *run, const struct study_asked *asked, size
     pass.adapters = (struct mn_adapters){adapters, (int)count};
     MN_GO(mn_arena_open(&pass.arena));
     if (run->spider && run->phase[MN_PHASE_SPIDER]) MN_GO(evaluate_spider(&pass));
-    if (run->mmlu && run->phase[MN_PHASE_MMLU] && !only_spider) MN_GO(evaluate_mmlu(&pass));
+    if (run->mmlu && run->phase[MN_PHASE_MMLU] && !only_spider) MN_GO(evaluate_all_mmlu(&pass));
 done:
     mn_arena_close(&pass.arena);
     return st;

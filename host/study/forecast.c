@@ -96,7 +96,7 @@ static mn_status forecast_answering(struct run *run, struct mn_study_forecast *o
 static void list_systems(const struct run *run, struct mn_study_forecast *out, size_t *first)
 {
     const int64_t spider = run->phase[MN_PHASE_SPIDER] ? (int64_t)run->spider_count : 0;
-    const int64_t mmlu = run->phase[MN_PHASE_MMLU] ? (int64_t)run->mmlu_count : 0;
+    const int64_t mmlu = run->phase[MN_PHASE_MMLU] ? study_mmlu_items(run) : 0;
     struct mn_study_forecast_system *systems = out->systems;
     systems[out->count++] =
         (struct mn_study_forecast_system){.name = "base", .spider = spider, .mmlu = mmlu};

@@ -135,5 +135,6 @@ void html_mmlu(const struct page *page)
     if (page->report->system_count > 1) fprintf(page->out, "<h3>%s</h3>\n", SAY(page, BY_SUBJECT));
     for (size_t i = 1; i < page->report->system_count; i++) draw_subjects(page, i);
     draw_calibration(page);
+    html_table(page, tables_mmlu_shots);
     html_table(page, tables_mmlu);
 }

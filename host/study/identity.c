@@ -69,6 +69,11 @@ static const char *mmlu_identity(struct run *run)
         mn_mmlu_formats[s->mmlu.format], "answer", mn_mmlu_answerings[s->mmlu.answer], "shots",
         (json_int_t)s->mmlu.shots, "max_new_tokens", (json_int_t)s->mmlu.max_new_tokens, "items",
         (json_int_t)run->mmlu_count, "digest", digest(run->arena, &items));
+    for (size_t i = 0; i < s->mmlu.also_shots.count; i++) {
+        if (i == 0) json_object_set_new(identity, "also_shots", json_array());
+        json_array_append_new(json_object_get(identity, "also_shots"),
+                              json_integer(s->mmlu.also_shots.item[i]));
+    }
     mn_text_free(&items);
     return compact(run->arena, identity);
 }

@@ -239,6 +239,8 @@
       "called clear where p is below 0.05 and the interval leaves out zero.", \
       "Ganhas e perdidas: respostas que passaram a certas ou a erradas em relação à base; p é do teste exato de " \
       "McNemar. Uma mudança é dita clara quando p fica abaixo de 0,05 e o intervalo não contém zero.") \
+    X(SHOTS, "shots", "exemplos") \
+    X(MMLU_SHOTS, "MMLU with other numbers of shots", "MMLU com outros números de exemplos") \
     X(SEED_EXACT, "The seed study's own figures: {} of {} replies of {} are the gold query as text.", \
       "Números do próprio estudo original: {} de {} respostas de {} são o gabarito como texto.") \
     X(SEED_SPIDER, "Its execution metric, both run and sets of rows equal: {} of {} by {}.", \

@@ -48,20 +48,41 @@ static void calibrate(const struct mn_mmlu_row *rows, size_t count, struct mn_ca
     free(sure);
 }
 
-static mn_status load_mmlu(mn_results *results, mn_arena *arena, struct mn_report_system *out)
+static void score_mmlu(mn_arena *arena, const struct mn_mmlu_row *rows, size_t count,
+                       struct mn_mmlu_scores *out)
 {
-    struct mn_mmlu_row *rows;
-    MN_TRY(mn_results_mmlu(results, out->system.id, arena, &rows, &out->mmlu_count));
-    struct mn_mmlu_answer *answers = MN_NEW(arena, struct mn_mmlu_answer, out->mmlu_count);
-    for (size_t i = 0; i < out->mmlu_count; i++)
+    struct mn_mmlu_answer *answers = MN_NEW(arena, struct mn_mmlu_answer, count);
+    for (size_t i = 0; i < count; i++)
         answers[i] = (struct mn_mmlu_answer){.subject = rows[i].subject,
                                              .answer = rows[i].answer,
                                              .predicted = rows[i].predicted,
                                              .mass = rows[i].scored ? mn_mmlu_mass(rows[i].logprob)
                                                                     : (double)NAN};
-    mn_mmlu_aggregate(arena, answers, out->mmlu_count, &out->mmlu);
+    mn_mmlu_aggregate(arena, answers, count, out);
+}
+
+/* The answers with the study's own number of shots, then those with others. */
+static mn_status load_mmlu(mn_results *results, const json_t *config, mn_arena *arena,
+                           struct mn_report_system *out)
+{
+    const json_t *mmlu = json_object_get(config, "mmlu"),
+                 *also = json_object_get(mmlu, "also_shots");
+    const int id = out->system.id;
+    struct mn_mmlu_row *rows;
+    MN_TRY(mn_results_mmlu(results, id, json_integer_value(json_object_get(mmlu, "shots")), arena,
+                           &rows, &out->mmlu_count));
+    score_mmlu(arena, rows, out->mmlu_count, &out->mmlu);
     out->mmlu_rows = rows;
     calibrate(rows, out->mmlu_count, &out->calibration);
+    out->also_count = json_array_size(also);
+    out->also = MN_NEW(arena, struct mn_report_shots, out->also_count);
+    for (size_t i = 0; i < out->also_count; i++) {
+        struct mn_report_shots *shots = &out->also[i];
+        shots->shots = json_integer_value(json_array_get(also, i));
+        MN_TRY(mn_results_mmlu(results, id, shots->shots, arena, &rows, &shots->count));
+        score_mmlu(arena, rows, shots->count, &shots->scores);
+        shots->rows = rows;
+    }
     return MN_OK;
 }
 
@@ -78,8 +99,10 @@ static mn_status load_systems(mn_results *results, mn_arena *arena, struct mn_re
                                               : &out->systems[out->system_count++];
         system->system = systems[i];
         MN_TRY(load_spider(results, arena, system));
-        MN_TRY(load_mmlu(results, arena, system));
+        MN_TRY(load_mmlu(results, out->config, arena, system));
         out->items_done += (int64_t)(system->spider_count + system->mmlu_count);
+        for (size_t s = 0; s < system->also_count; s++)
+            out->items_done += (int64_t)system->also[s].count;
         out->items_planned += systems[i].spider_planned + systems[i].mmlu_planned;
     }
     out->complete = out->system_count > 0 && out->items_done == out->items_planned;
@@ -133,14 +156,14 @@ void report_compare_spider(const struct mn_report_system *base,
 }
 
 /* All questions that both answered, by subject and index, with the subject's number as cluster. */
-static struct mn_pair *pair_mmlu(const struct mn_report_system *base,
-                                 const struct mn_report_system *system, struct names *subjects,
-                                 size_t *count)
+static struct mn_pair *pair_mmlu(const struct mn_mmlu_row *base, size_t base_count,
+                                 const struct mn_mmlu_row *system, size_t system_count,
+                                 struct names *subjects, size_t *count)
 {
-    struct mn_pair *pairs = mn_realloc(NULL, base->mmlu_count + 1, sizeof *pairs);
+    struct mn_pair *pairs = mn_realloc(NULL, base_count + 1, sizeof *pairs);
     *count = 0;
-    for (size_t i = 0, j = 0; i < base->mmlu_count && j < system->mmlu_count;) {
-        const struct mn_mmlu_row *a = &base->mmlu_rows[i], *b = &system->mmlu_rows[j];
+    for (size_t i = 0, j = 0; i < base_count && j < system_count;) {
+        const struct mn_mmlu_row *a = &base[i], *b = &system[j];
         int order = strcmp(a->subject, b->subject);
         if (order == 0) order = (a->index > b->index) - (a->index < b->index);
         if (order == 0)
@@ -202,7 +225,9 @@ static void compare_mmlu(mn_arena *arena, struct mn_report_comparison *out)
     size_t count, listed = out->base->mmlu.subject_count;
     out->mmlu_subjects = MN_NEW(arena, struct mn_change, listed);
     for (size_t s = 0; s < listed; s++) number_of(&subjects, out->base->mmlu.subjects[s].subject);
-    struct mn_pair *pairs = pair_mmlu(out->base, out->system, &subjects, &count);
+    struct mn_pair *pairs =
+        pair_mmlu(out->base->mmlu_rows, out->base->mmlu_count, out->system->mmlu_rows,
+                  out->system->mmlu_count, &subjects, &count);
     for (size_t s = 0; s < listed; s++)
         compare_part(pairs, count, &subjects, (int)s, -1, &out->mmlu_subjects[s]);
     adjust_subjects(out->mmlu_subjects, listed);
@@ -223,6 +248,18 @@ const struct mn_change *mn_report_subject_change(const struct mn_report_comparis
     for (size_t s = 0; s < scores->subject_count; s++)
         if (strcmp(scores->subjects[s].subject, subject) == 0) return &comparison->mmlu_subjects[s];
     return NULL;
+}
+
+static void compare_shots(const struct mn_report_shots *base, struct mn_report_shots *out)
+{
+    struct names subjects = {0};
+    size_t count;
+    struct mn_pair *pairs =
+        pair_mmlu(base->rows, base->count, out->rows, out->count, &subjects, &count);
+    mn_paired_change(pairs, count, (int)subjects.list.count, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED,
+                     &out->change);
+    free(pairs);
+    free(subjects.list.item);
 }
 
 static void compare(mn_arena *arena, const struct mn_report_system *base,
@@ -267,6 +304,9 @@ mn_status mn_report_load(mn_arena *arena, const char *folder, struct mn_report *
     for (size_t i = 1; i < report.system_count; i++)
         compare(arena, &report.systems[0], &report.systems[i], &report.comparisons[i - 1]);
     report_load_curves(arena, &report);
+    for (size_t i = 1; i < report.system_count; i++)
+        for (size_t s = 0; s < report.systems[i].also_count; s++)
+            compare_shots(&report.systems[0].also[s], &report.systems[i].also[s]);
     *out = report;
     report = (struct mn_report){0};
 done:

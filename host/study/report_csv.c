@@ -1,8 +1,8 @@
 /* report_csv.c: one row a system, task and slice. Shares are fractions of one; what cannot be said
- * is empty. Slices: all, hardness and miss of spider; micro, macro, group, subject and calibration
- * of mmlu; strength and step, the points of an adapter's curves, and prompt tokens of both. A row
- * of slice miss or prompt tokens only counts its items; one of calibration is a bin of answers by
- * confidence. */
+ * is empty. Slices: all, hardness and miss of spider; micro, macro, shots, group, subject and
+ * calibration of mmlu; strength and step, the points of an adapter's curves, and prompt tokens of
+ * both. A row of slice miss or prompt tokens only counts its items; one of calibration is a bin of
+ * answers by confidence. */
 #include "report_format.h"
 
 #include <math.h>
@@ -196,6 +196,12 @@ void mn_report_csv(const struct mn_report *report, FILE *out)
         write_spider(out, system, c);
         write_mmlu(out, system, "micro", "all", &system->mmlu.micro, c ? &c->mmlu_micro : NULL);
         write_mmlu(out, system, "macro", "all", &system->mmlu.macro, c ? &c->mmlu_macro : NULL);
+        for (size_t k = 0; k < system->also_count; k++) {
+            char shots[24];
+            snprintf(shots, sizeof shots, "%lld", (long long)system->also[k].shots);
+            write_mmlu(out, system, "shots", shots, &system->also[k].scores.micro,
+                       c ? &system->also[k].change : NULL);
+        }
         for (int g = 0; g < MN_MMLU_GROUPS; g++)
             write_mmlu(out, system, "group", mn_mmlu_group_name((enum mn_mmlu_group)g),
                        &system->mmlu.groups[g], c ? &c->mmlu_groups[g] : NULL);

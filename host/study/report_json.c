@@ -102,6 +102,19 @@ static json_t *curves_json(const struct mn_report *report)
     return out;
 }
 
+static json_t *also_json(const struct mn_report_system *system)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < system->also_count; i++) {
+        const struct mn_report_shots *also = &system->also[i];
+        json_array_append_new(
+            list, json_pack("{s:I,s:o,s:o}", "shots", (json_int_t)also->shots, "scores",
+                            mn_mmlu_scores_json(&also->scores), "change",
+                            also->change.items ? change_json(&also->change) : json_null()));
+    }
+    return list;
+}
+
 static json_t *system_json(const struct mn_report_system *system)
 {
     json_t *spider = mn_spider_tally_json(&system->spider);
@@ -113,6 +126,7 @@ static json_t *system_json(const struct mn_report_system *system)
     json_t *mmlu = mn_mmlu_scores_json(&system->mmlu);
     json_object_set_new(mmlu, "calibration", calibration_json(&system->calibration));
     json_object_set_new(mmlu, "prompt_tokens", tokens_json(&system->system.mmlu_tokens));
+    json_object_set_new(mmlu, "also_shots", also_json(system));
     json_object_set_new(mmlu, "planned", json_integer(system->system.mmlu_planned));
     return json_pack("{s:s,s:s,s:f,s:o,s:o,s:o}", "name", system->system.name, "kind",
                      system->system.id == 0 ? "base" : "adapter", "strength",

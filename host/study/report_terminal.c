@@ -56,9 +56,10 @@ static void print_short(const struct mn_report *report, enum mn_language languag
 
 void mn_report_terminal(const struct mn_report *report, enum mn_language language, FILE *out)
 {
-    report_table *const tables[] = {
-        tables_hardness, tables_misses, tables_mmlu_groups, tables_calibration, tables_power,
-        tables_training, tables_tokens, tables_strengths,   tables_steps,       tables_trade_off};
+    report_table *const tables[] = {tables_hardness,   tables_misses,      tables_mmlu_groups,
+                                    tables_mmlu_shots, tables_calibration, tables_power,
+                                    tables_training,   tables_tokens,      tables_strengths,
+                                    tables_steps,      tables_trade_off};
     mn_arena *arena;
     if (mn_arena_open(&arena) != MN_OK) return;
     fprintf(out, "%s ", say(language, SAY_STUDY));

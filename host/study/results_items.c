@@ -43,6 +43,7 @@ static void read_mmlu(sqlite3_stmt *s, mn_arena *arena, struct mn_mmlu_row *out)
         .shots = sqlite3_column_int(s, 9),
         .cut = sqlite3_column_int(s, 10) != 0,
         .question = column_text(s, arena, 11, NULL),
+        .asked_shots = sqlite3_column_int(s, 16),
     };
     for (int i = 0; i < MN_MMLU_CHOICES; i++) out->choice[i] = column_text(s, arena, 12 + i, NULL);
     for (int i = 0; i < MN_MMLU_CHOICES; i++)
@@ -115,16 +116,18 @@ mn_status mn_results_add_mmlu(mn_results *results, int system, const struct mn_m
     sqlite3_stmt *s;
     MN_TRY(add_mmlu_question(results, row));
     MN_TRY(store_prepare(
-        results, "INSERT INTO mmlu_item VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)", &s));
+        results, "INSERT INTO mmlu_item VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        &s));
     sqlite3_bind_int(s, 1, system);
     bind_text(s, 2, row->subject);
     sqlite3_bind_int64(s, 3, row->index);
-    bind_verdict(s, 4, row->predicted);
+    sqlite3_bind_int(s, 4, row->asked_shots);
+    bind_verdict(s, 5, row->predicted);
     for (int i = 0; i < MN_MMLU_CHOICES && row->scored; i++)
-        sqlite3_bind_double(s, 5 + i, (double)row->logprob[i]);
-    bind_text(s, 9, row->reply);
-    sqlite3_bind_int(s, 10, row->shots);
-    sqlite3_bind_int(s, 11, row->cut);
+        sqlite3_bind_double(s, 6 + i, (double)row->logprob[i]);
+    bind_text(s, 10, row->reply);
+    sqlite3_bind_int(s, 11, row->shots);
+    sqlite3_bind_int(s, 12, row->cut);
     return store_finish(results, s);
 }
 
@@ -142,16 +145,17 @@ mn_status mn_results_spider(mn_results *results, int system, mn_arena *arena,
     return read_spider_rows(results, statement, arena, rows, count);
 }
 
-mn_status mn_results_mmlu(mn_results *results, int system, mn_arena *arena,
+mn_status mn_results_mmlu(mn_results *results, int system, int64_t asked_shots, mn_arena *arena,
                           struct mn_mmlu_row **rows, size_t *count)
 {
     sqlite3_stmt *statement;
     MN_TRY(store_prepare(results,
                          "SELECT subject, item, answer, predicted, logprob_a, logprob_b, logprob_c,"
-                         " logprob_d, reply, shots, cut, question, a, b, c, d"
+                         " logprob_d, reply, shots, cut, question, a, b, c, d, asked_shots"
                          " FROM mmlu_item JOIN mmlu_question USING(subject, item)"
-                         " WHERE system = ?1 ORDER BY subject, item",
+                         " WHERE system = ?1 AND asked_shots = ?2 ORDER BY subject, item",
                          &statement));
     sqlite3_bind_int(statement, 1, system);
+    sqlite3_bind_int64(statement, 2, asked_shots);
     return read_mmlu_rows(results, statement, arena, rows, count);
 }

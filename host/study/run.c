@@ -49,6 +49,23 @@ static mn_status open_baseline(struct run *run)
     return mn_spider_prompt_read(&prompt, s->baseline.prompt);
 }
 
+/* No number of shots twice: its rows would be one another's. */
+static mn_status check_shots(const struct run *run)
+{
+    const struct mn_ints *also = &run->settings->mmlu.also_shots;
+    for (size_t i = 0; i < also->count; i++) {
+        bool known = also->item[i] == run->settings->mmlu.shots;
+        for (size_t j = 0; j < i; j++) known = known || also->item[j] == also->item[i];
+        if (known)
+            return mn_fail(
+                MN_INVALID,
+                "%s: key \"mmlu.also_shots\": expected others than mmlu.shots, each once, "
+                "found %lld again",
+                run->study->where, (long long)also->item[i]);
+    }
+    return MN_OK;
+}
+
 static mn_status open_data(struct run *run)
 {
     const struct mn_study_settings *s = run->settings;
@@ -65,6 +82,7 @@ static mn_status open_data(struct run *run)
     MN_TRY(open_baseline(run));
     if (run->training_count)
         MN_TRY(mn_spider_open(&run->train, s->spider.folder, s->spider.train_split));
+    MN_TRY(check_shots(run));
     if (s->mmlu.folder) {
         MN_TRY(mn_mmlu_open(&run->mmlu, s->mmlu.folder, s->mmlu.split));
         MN_TRY(mn_mmlu_select(run->mmlu, (enum mn_mmlu_suite)s->mmlu.suite, s->mmlu.subjects,
@@ -117,6 +135,11 @@ void study_close(struct run *run)
     mn_arena_close(&run->arena);
 }
 
+int64_t study_mmlu_items(const struct run *run)
+{
+    return (int64_t)(run->mmlu_count * (1 + run->settings->mmlu.also_shots.count));
+}
+
 /* --- the course of a study --------------------------------------------------------------------
  */
 
@@ -132,7 +155,7 @@ static mn_status add_systems(struct run *run, struct ids *ids)
     struct mn_system system = {.name = "base",
                                .strength = 1,
                                .spider_planned = (int64_t)run->spider_count,
-                               .mmlu_planned = (int64_t)run->mmlu_count};
+                               .mmlu_planned = study_mmlu_items(run)};
     const struct mn_system baseline = {
         .name = MN_STUDY_BASELINE, .strength = 1, .spider_planned = (int64_t)run->baseline_count};
     MN_TRY(mn_results_add_system(run->results, &system, &ids->base));

@@ -40,6 +40,8 @@ struct run {
 /* Everything that is read: trainings, data, tokenizer. Nothing is written, no model loaded. */
 MN_CHECKED mn_status study_open_inputs(struct run *run);
 void study_close(struct run *run);
+/* That a system is asked: each question with every number of shots. */
+int64_t study_mmlu_items(const struct run *run);
 
 /* --- identity.c --------------------------------------------------------------------------------
  */

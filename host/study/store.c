@@ -6,7 +6,7 @@
  * simply done again. */
 #include "store.h"
 
-enum { APPLICATION = 0x6d6e7374 /* "mnst" */, VERSION = 4 };
+enum { APPLICATION = 0x6d6e7374 /* "mnst" */, VERSION = 5 };
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -34,9 +34,10 @@ static const char schema[] =
     " answer INTEGER NOT NULL, question TEXT, a TEXT, b TEXT, c TEXT, d TEXT,"
     " PRIMARY KEY(subject, item)) WITHOUT ROWID;"
     "CREATE TABLE mmlu_item(system INTEGER NOT NULL REFERENCES system, subject TEXT NOT NULL,"
-    " item INTEGER NOT NULL, predicted INTEGER, logprob_a REAL, logprob_b REAL, logprob_c REAL,"
+    " item INTEGER NOT NULL, asked_shots INTEGER NOT NULL, predicted INTEGER, logprob_a REAL, "
+    "logprob_b REAL, logprob_c REAL,"
     " logprob_d REAL, reply TEXT, shots INTEGER NOT NULL, cut INTEGER NOT NULL,"
-    " PRIMARY KEY(system, subject, item),"
+    " PRIMARY KEY(system, asked_shots, subject, item),"
     " FOREIGN KEY(subject, item) REFERENCES mmlu_question) WITHOUT ROWID;";
 
 static mn_status fail_sql(const mn_results *results, const char *verb)

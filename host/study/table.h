@@ -58,6 +58,7 @@ report_table tables_spider;        /* a system and hardness a row */
 report_table tables_misses;        /* a system a row, a class that occurs a column */
 report_table tables_mmlu_groups;   /* a system a row, a group a column */
 report_table tables_mmlu;          /* a system and group a row */
+report_table tables_mmlu_shots;    /* a system and number of shots a row */
 report_table tables_mmlu_subjects; /* a system and subject a row */
 report_table tables_calibration;   /* a system a row */
 report_table tables_strengths;     /* a training and strength a row */

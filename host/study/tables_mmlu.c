@@ -65,6 +65,22 @@ void tables_mmlu(const struct mn_report *report, enum mn_language language, mn_a
     }
 }
 
+void tables_mmlu_shots(const struct mn_report *report, enum mn_language language, mn_arena *arena,
+                       struct table *out)
+{
+    static const enum phrase heads[] = {SAY_SYSTEM,   SAY_SHOTS, SAY_QUESTIONS,
+                                        SAY_ACCURACY, SAY_ERROR, SAY_MASS,
+                                        SAY_CHANGE,   SAY_FLIPS, SAY_MCNEMAR};
+    OPEN_TABLE(out, arena, language, SAY_MMLU_SHOTS, heads, 1);
+    for (size_t i = 0; i < report->system_count; i++)
+        for (size_t s = 0; s < report->systems[i].also_count; s++) {
+            const struct mn_report_shots *also = &report->systems[i].also[s];
+            add_score(out, report->systems[i].system.name,
+                      mn_arena_printf(arena, "%lld", (long long)also->shots), &also->scores.micro,
+                      i ? &also->change : NULL);
+        }
+}
+
 void tables_mmlu_subjects(const struct mn_report *report, enum mn_language language,
                           mn_arena *arena, struct table *out)
 {

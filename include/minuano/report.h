@@ -12,6 +12,15 @@
 /* Classes of misses: enum mn_sql_error, where MN_SQL_NONE stands for wrong rows, and one more. */
 enum { MN_MISS_NO_ROWS = MN_SQL_ERRORS /* the query ran, and returned nothing */, MN_MISSES };
 
+/* MMLU asked once more, with another number of shots. */
+struct mn_report_shots {
+    int64_t shots;
+    struct mn_mmlu_scores scores;
+    struct mn_change change; /* micro, against the base with as many; of the base: no items */
+    const struct mn_mmlu_row *rows; /* (count) */
+    size_t count;
+};
+
 struct mn_report_system {
     struct mn_system system;
     struct mn_spider_tally spider;      /* by hardness, [MN_HARDNESSES] over all */
@@ -23,6 +32,9 @@ struct mn_report_system {
     const struct mn_spider_row *spider_rows; /* (spider_count) */
     const struct mn_mmlu_row *mmlu_rows;     /* (mmlu_count) */
     size_t spider_count, mmlu_count;
+    struct mn_report_shots *also; /* (also_count) as the config's mmlu.also_shots; the others are of
+                                     its mmlu.shots */
+    size_t also_count;
 };
 
 /* A system against the base, on the items that both have finished. Spider by the official metric,

@@ -93,7 +93,8 @@ struct mn_mmlu_row {
     bool scored;           /* the log-probabilities are there */
     float logprob[MN_MMLU_CHOICES];
     const char *reply; /* NULL: answered by logits */
-    int shots;
+    int asked_shots;   /* one question may be asked with several numbers of shots */
+    int shots;         /* that the prompt holds: as many, unless it would be too long */
     bool cut;
     const char *question, *choice[MN_MMLU_CHOICES]; /* NULL: not known */
 };
@@ -105,7 +106,7 @@ MN_CHECKED mn_status mn_results_add_mmlu(mn_results *results, int system,
 /* In order of index; of subject and index. */
 MN_CHECKED mn_status mn_results_spider(mn_results *results, int system, mn_arena *arena,
                                        struct mn_spider_row **rows, size_t *count);
-MN_CHECKED mn_status mn_results_mmlu(mn_results *results, int system, mn_arena *arena,
-                                     struct mn_mmlu_row **rows, size_t *count);
+MN_CHECKED mn_status mn_results_mmlu(mn_results *results, int system, int64_t asked_shots,
+                                     mn_arena *arena, struct mn_mmlu_row **rows, size_t *count);
 
 #endif

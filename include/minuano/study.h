@@ -55,6 +55,7 @@ struct mn_study_settings {
         struct mn_strings subjects;
         int suite, format, answer; /* enum mn_mmlu_suite, _format, _answering */
         int64_t shots, limit, max_new_tokens;
+        struct mn_ints also_shots; /* the same questions once more with so many */
     } mmlu;
     struct {
         struct mn_reals strengths;

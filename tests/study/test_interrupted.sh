@@ -11,7 +11,7 @@ cat >"$work/whole/study.json" <<JSON
 {
   "name": "interrupted", "output": "run", "model": "$MINUANO_SOURCE/checkpoints/demo",
   "spider": {"folder": "$MINUANO_SOURCE/spider_db/demo", "limit": 24, "train_limit": 64, "max_new_tokens": 32},
-  "mmlu": {"folder": "$MINUANO_SOURCE/checkpoints/demo/mmlu", "shots": 1, "limit": 6},
+  "mmlu": {"folder": "$MINUANO_SOURCE/checkpoints/demo/mmlu", "shots": 1, "also_shots": [2, 0], "limit": 6},
   "evaluate": {"strengths": [0, 0.5, 1, 1.5], "checkpoints": true, "limit": 7},
   "defaults": {"lora": {"rank": 4, "alpha": 8, "dropout": 0.1}, "train": {"batch": 4, "accumulation": 2}},
   "trainings": [
@@ -37,11 +37,14 @@ for training in first second; do
 done
 grep -q '"stopped_by": "patience"' run/trainings/second/result.json || { echo "no rule stopped the second"; exit 1; }
 [ "$(grep -c . run/report.csv)" -gt 30 ]
+[ "$(grep -c '^"\(base\|first\|second\)",mmlu,shots,"[02]",42,' run/report.csv)" = 6 ] || { grep shots run/report.csv; exit 1; }
 for point in first@0.5 first@1.5 first@step-2 first@step-4 second@0.5 second@step-1; do
     grep -q "$point" run/results.sqlite || { echo "no point $point"; exit 1; }
 done
 
 # A config that contradicts what was begun is refused; another training may be added.
-if study study.json --mmlu-shots 2 >/dev/null 2>err; then exit 1; fi
+if study study.json --mmlu-shots 3 >/dev/null 2>err; then exit 1; fi
 grep -q 'another mmlu' err
+if study study.json --mmlu-also-shots 2,1 >/dev/null 2>err; then exit 1; fi
+grep -q 'key "mmlu.also_shots": expected others than mmlu.shots, each once, found 1 again' err
 echo "the same report after $attempt attempts"

@@ -76,6 +76,9 @@ static void test_results_give_back_what_they_were_given(void **state)
     OK(mn_results_add_spider(results, id, &row));
     OK(mn_results_add_mmlu(results, id, &answer));
     OK(mn_results_add_mmlu(results, id, &reply));
+    reply.asked_shots = 4; /* the same question once more */
+    reply.predicted = 2;
+    OK(mn_results_add_mmlu(results, id, &reply));
     mn_results_close(&results);
     OK(mn_results_open(&results, path, false));
     OK(mn_results_spider(results, 0, *state, &rows, &count));
@@ -93,7 +96,7 @@ static void test_results_give_back_what_they_were_given(void **state)
     assert_string_equal(rows[1].gold_rows, row.gold_rows);
     assert_string_equal(rows[1].rows, row.rows);
     assert_true(rows[1].logprob == row.logprob && rows[1].stopped && rows[1].tokens == 9);
-    OK(mn_results_mmlu(results, 0, *state, &answers, &count));
+    OK(mn_results_mmlu(results, 0, 0, *state, &answers, &count));
     assert_int_equal(count, 2);
     assert_string_equal(answers[0].subject, "anatomy");
     assert_false(answers[0].scored);
@@ -106,6 +109,10 @@ static void test_results_give_back_what_they_were_given(void **state)
     for (int i = 0; i < MN_MMLU_CHOICES; i++)
         assert_string_equal(answers[1].choice[i], answer.choice[i]);
     assert_null(answers[0].question);
+    OK(mn_results_mmlu(results, 0, 4, *state, &answers, &count));
+    assert_int_equal(count, 1);
+    assert_int_equal(answers[0].predicted, 2);
+    assert_int_equal(answers[0].asked_shots, 4);
     mn_results_close(&results);
 }
 
@@ -147,7 +154,7 @@ static void test_results_of_another_version_are_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     FAILS(mn_results_open(&results, path, false), MN_UNSUPPORTED,
-          "expected results of version 4, found 1: finish or report this study with");
+          "expected results of version 5, found 1: finish or report this study with");
 }
 
 static void test_results_refuse_what_contradicts_them(void **state)
