@@ -14,7 +14,7 @@ broken_study() {
     while :; do
         attempt=$((attempt + 1))
         [ $((attempt % 2)) = 0 ] && signal=TERM || signal=KILL
-        limit=$(awk "BEGIN { srand($attempt); print 0.15 + 0.08 * $attempt * (0.5 + rand()) }")
+        limit=$(awk "BEGIN { srand($attempt); print 0.15 + 0.15 * $attempt * (0.5 + rand()) }")
         status=0
         timeout -s $signal "$limit" "$MINUANO" study "$@" --device reference --threads 1 --quiet >out 2>err || status=$?
         [ $status = 0 ] && break
