@@ -114,7 +114,8 @@ const struct command command_study = {
                 "  minuano study configs/spider-mistral-7b.json --output runs/first "
                 "--spider-limit 100 --mmlu-limit 20\n"
                 "  minuano study configs/sweep.json --dry-run\n"
-                "  minuano study configs/seed/phase1.json\n",
+                "  minuano study configs/seed/phase1.json\n"
+                "  minuano study --status runs/first\n",
     .settings = &mn_study_settings_table,
     .settings_size = sizeof(struct mn_study_settings),
     .takes_config = true,

@@ -58,6 +58,7 @@ struct command {
     X(mmlu)             \
     X(mmlu_prompts)     \
     X(study)            \
+    X(study_status)     \
     X(report)           \
     X(bench)            \
     X(bench_train)      \

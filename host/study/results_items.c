@@ -131,6 +131,24 @@ mn_status mn_results_add_mmlu(mn_results *results, int system, const struct mn_m
     return store_finish(results, s);
 }
 
+mn_status mn_results_count(mn_results *results, int system, int64_t *spider, int64_t *mmlu)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    MN_TRY(store_prepare(results,
+                         "SELECT (SELECT count(*) FROM spider_item WHERE system = ?1),"
+                         " (SELECT count(*) FROM mmlu_item WHERE system = ?1)",
+                         &statement));
+    sqlite3_bind_int(statement, 1, system);
+    mn_status st = store_next(results, statement, &row);
+    if (st == MN_OK) {
+        *spider = sqlite3_column_int64(statement, 0);
+        *mmlu = sqlite3_column_int64(statement, 1);
+    }
+    sqlite3_finalize(statement);
+    return st;
+}
+
 mn_status mn_results_spider(mn_results *results, int system, mn_arena *arena,
                             struct mn_spider_row **rows, size_t *count)
 {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Two processes must not work on one output. The lock goes with the process, whatever ends it. */
@@ -18,8 +19,11 @@ static mn_status lock_output(struct run *run)
     MN_TRY(mn_make_directories(output));
     run->lock = open(output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run->lock < 0) return mn_fail(MN_IO, "%s: cannot open: %s", output, strerror(errno));
-    if (flock(run->lock, LOCK_EX | LOCK_NB) != 0)
-        return mn_fail(MN_INVALID, "%s: another process is at work on this study", output);
+    for (int attempt = 0; flock(run->lock, LOCK_EX | LOCK_NB) != 0; attempt++) {
+        if (attempt == 20) /* `study --status` holds it for a moment */
+            return mn_fail(MN_INVALID, "%s: another process is at work on this study", output);
+        nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
+    }
     return MN_OK;
 }
 
@@ -117,11 +121,13 @@ static mn_status open_run(struct run *run)
     MN_TRY(mn_model_open(&run->model, study->device, study->model_folder, &options));
     MN_TRY(mn_results_open(&run->results,
                            mn_path(run->arena, run->settings->output, "results.sqlite"), true));
+    study_beat(run);
     return study_record(run);
 }
 
 void study_close(struct run *run)
 {
+    study_beat(NULL);
     mn_results_close(&run->results);
     for (size_t i = 0; i < run->adapters.count; i++) mn_adapter_close(&run->adapters.item[i]);
     free(run->adapters.item);

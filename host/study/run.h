@@ -78,6 +78,13 @@ MN_CHECKED mn_status study_keep_spider(struct run *run, int system,
 /* The base with the baseline's prompt, into its rows and OUTPUT/baseline.jsonl. */
 MN_CHECKED mn_status study_baseline(struct run *run, int system);
 
+/* --- beat.c ------------------------------------------------------------------------------------
+ */
+
+#define STUDY_PROGRESS "progress" /* key in the results */
+/* From now on the results say what the study is at; NULL: no longer. */
+void study_beat(struct run *run);
+
 /* --- training.c --------------------------------------------------------------------------------
  */
 

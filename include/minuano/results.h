@@ -103,6 +103,9 @@ MN_CHECKED mn_status mn_results_add_spider(mn_results *results, int system,
                                            const struct mn_spider_row *row);
 MN_CHECKED mn_status mn_results_add_mmlu(mn_results *results, int system,
                                          const struct mn_mmlu_row *row);
+/* Answers that are there. */
+MN_CHECKED mn_status mn_results_count(mn_results *results, int system, int64_t *spider,
+                                      int64_t *mmlu);
 /* In order of index; of subject and index. */
 MN_CHECKED mn_status mn_results_spider(mn_results *results, int system, mn_arena *arena,
                                        struct mn_spider_row **rows, size_t *count);

@@ -9,9 +9,9 @@ room_of_header() {
     case $1 in
     arena | file | interrupt | json | log | parallel | random | settings | status) echo base ;;
     device | ops) echo device ;;
-    safetensors) echo model ;;
+    audit | safetensors) echo model ;;
     sql) echo spider ;;
-    language | report | results | statistics) echo study ;;
+    language | probe | report | results | statistics | study_status) echo study ;;
     *) echo "$1" ;;
     esac
 }
