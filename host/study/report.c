@@ -176,15 +176,22 @@ static struct mn_pair *pair_mmlu(const struct mn_mmlu_row *base, size_t base_cou
     return pairs;
 }
 
-void report_compare_mmlu(const struct mn_report_system *base, const struct mn_report_system *system,
-                         struct mn_change *out)
+static void compare_answers(const struct mn_mmlu_row *base, size_t base_count,
+                            const struct mn_mmlu_row *system, size_t system_count,
+                            struct mn_change *out)
 {
     struct names subjects = {0};
     size_t count;
-    struct mn_pair *pairs = pair_mmlu(base, system, &subjects, &count);
+    struct mn_pair *pairs = pair_mmlu(base, base_count, system, system_count, &subjects, &count);
     mn_paired_change(pairs, count, (int)subjects.list.count, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED, out);
     free(subjects.list.item);
     free(pairs);
+}
+
+void report_compare_mmlu(const struct mn_report_system *base, const struct mn_report_system *system,
+                         struct mn_change *out)
+{
+    compare_answers(base->mmlu_rows, base->mmlu_count, system->mmlu_rows, system->mmlu_count, out);
 }
 
 /* A subject is one cluster: its interval is that of its items.
@@ -250,18 +257,6 @@ const struct mn_change *mn_report_subject_change(const struct mn_report_comparis
     return NULL;
 }
 
-static void compare_shots(const struct mn_report_shots *base, struct mn_report_shots *out)
-{
-    struct names subjects = {0};
-    size_t count;
-    struct mn_pair *pairs =
-        pair_mmlu(base->rows, base->count, out->rows, out->count, &subjects, &count);
-    mn_paired_change(pairs, count, (int)subjects.list.count, MN_WEIGHT_ITEMS, BOOTSTRAP_SEED,
-                     &out->change);
-    free(pairs);
-    free(subjects.list.item);
-}
-
 static void compare(mn_arena *arena, const struct mn_report_system *base,
                     const struct mn_report_system *system, struct mn_report_comparison *out)
 {
@@ -269,6 +264,13 @@ static void compare(mn_arena *arena, const struct mn_report_system *base,
     for (int h = 0; h <= MN_HARDNESSES; h++)
         report_compare_spider(base, system, h, &out->spider[h]);
     compare_mmlu(arena, out);
+}
+
+static void compare_shots(const struct mn_report *report, size_t system, size_t which)
+{
+    const struct mn_report_shots *base = &report->systems[0].also[which];
+    struct mn_report_shots *own = &report->systems[system].also[which];
+    compare_answers(base->rows, base->count, own->rows, own->count, &own->change);
 }
 
 /* --- the whole
@@ -305,8 +307,7 @@ mn_status mn_report_load(mn_arena *arena, const char *folder, struct mn_report *
         compare(arena, &report.systems[0], &report.systems[i], &report.comparisons[i - 1]);
     report_load_curves(arena, &report);
     for (size_t i = 1; i < report.system_count; i++)
-        for (size_t s = 0; s < report.systems[i].also_count; s++)
-            compare_shots(&report.systems[0].also[s], &report.systems[i].also[s]);
+        for (size_t s = 0; s < report.systems[i].also_count; s++) compare_shots(&report, i, s);
     *out = report;
     report = (struct mn_report){0};
 done:
