@@ -48,7 +48,7 @@ struct plot {
     const char *title, *x_label, *y_label; /* title: any text; labels: phrases */
     const struct plot_series *series;      /* (count) */
     size_t count;
-    bool zero_lines; /* both axes hold zero, drawn as lines */
+    bool zero_lines; /* both axes hold zero, drawn as lines that meet in the base */
 };
 /* Markers, joined by a line or not, or the line alone. A series of one point has its name beside
  * it, where there is room. */
@@ -59,6 +59,8 @@ void plot_key(const struct page *page, size_t series, bool with_line); /* as in 
 /* Share of right answers over confidence, and how many answers there are of each. */
 void plot_reliability(const struct page *page, const char *title,
                       const struct mn_calibration *calibration, size_t series);
+/* Under a number: its share, as wide as the cell. */
+void plot_bar(const struct page *page, double share, size_t series);
 /* A table cell: a value with its interval on the scale low … high, the origin as a line; or a bar
  * from the origin. No text, so it stretches with its column. */
 void plot_strip(const struct page *page, double value, struct mn_interval interval, double low,

@@ -97,43 +97,6 @@ static void line(FILE *out, const char *class, double x1, double y1, double x2, 
             y1, x2, y2);
 }
 
-static void draw_frame(const struct page *page, const struct plot *plot, const struct frame *f)
-{
-    FILE *out = page->out;
-    double bottom = f->height - BOTTOM, right = f->width - RIGHT;
-    for (double x = f->x.low; x < f->x.high + f->x.step / 2; x += f->x.step) {
-        line(out, "grid", at_x(f, x), TOP, at_x(f, x), bottom);
-        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", at_x(f, x),
-                bottom + 19, tick(page, x, &f->x).text);
-    }
-    for (double y = f->y.low; y < f->y.high + f->y.step / 2; y += f->y.step) {
-        line(out, "grid", LEFT, at_y(f, y), right, at_y(f, y));
-        fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>", LEFT - 5,
-                at_y(f, y) + 4, tick(page, y, &f->y).text);
-    }
-    if (plot->zero_lines) {
-        line(out, "zero", at_x(f, 0), TOP, at_x(f, 0), bottom);
-        line(out, "zero", LEFT, at_y(f, 0), right, at_y(f, 0));
-    }
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
-            (LEFT + right) / 2, f->height - 5, plot->x_label);
-}
-
-/* The y axis's name stands above the drawing, where it needs no turning of heads. */
-static void open_plot(const struct page *page, const struct plot *plot, const struct frame *f)
-{
-    FILE *out = page->out;
-    fprintf(out, "<p class=\"axis\">%s", plot->y_label);
-    if (tick_power(&f->y))
-        fprintf(out, " \xC3\x97 10<sup>\xE2\x88\x92%d</sup>", -tick_power(&f->y));
-    fprintf(out, "</p><svg class=\"plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"",
-            f->width, f->height);
-    html_string(page->out, plot->title);
-    fputs("\">\n<title>", page->out);
-    html_string(page->out, plot->title);
-    fputs("</title>\n", page->out);
-}
-
 static size_t colour(size_t series)
 {
     return series == PLOT_GREY ? GREY : series % COLOURS;
@@ -155,6 +118,44 @@ static void marker(FILE *out, size_t series, double x, double y)
                 x - 4.5, y - 4.5);
     else
         fprintf(out, "<path class=\"m f%zu\" d=\"M%.1f %.1fl5.5 10h-11z\"/>", c, x, y - 6.5);
+}
+
+static void draw_frame(const struct page *page, const struct plot *plot, const struct frame *f)
+{
+    FILE *out = page->out;
+    double bottom = f->height - BOTTOM, right = f->width - RIGHT;
+    for (double x = f->x.low; x < f->x.high + f->x.step / 2; x += f->x.step) {
+        line(out, "grid", at_x(f, x), TOP, at_x(f, x), bottom);
+        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>", at_x(f, x),
+                bottom + 19, tick(page, x, &f->x).text);
+    }
+    for (double y = f->y.low; y < f->y.high + f->y.step / 2; y += f->y.step) {
+        line(out, "grid", LEFT, at_y(f, y), right, at_y(f, y));
+        fprintf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>", LEFT - 5,
+                at_y(f, y) + 4, tick(page, y, &f->y).text);
+    }
+    if (plot->zero_lines) {
+        line(out, "zero", at_x(f, 0), TOP, at_x(f, 0), bottom);
+        line(out, "zero", LEFT, at_y(f, 0), right, at_y(f, 0));
+        marker(out, PLOT_GREY, at_x(f, 0), at_y(f, 0)); /* where all of them begin */
+    }
+    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%s</text>\n",
+            (LEFT + right) / 2, f->height - 5, plot->x_label);
+}
+
+/* The y axis's name stands above the drawing, where it needs no turning of heads. */
+static void open_plot(const struct page *page, const struct plot *plot, const struct frame *f)
+{
+    FILE *out = page->out;
+    fprintf(out, "<p class=\"axis\">%s", plot->y_label);
+    if (tick_power(&f->y))
+        fprintf(out, " \xC3\x97 10<sup>\xE2\x88\x92%d</sup>", -tick_power(&f->y));
+    fprintf(out, "</p><svg class=\"plot\" viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"",
+            f->width, f->height);
+    html_string(page->out, plot->title);
+    fputs("\">\n<title>", page->out);
+    html_string(page->out, plot->title);
+    fputs("</title>\n", page->out);
 }
 
 /* --- names beside points ------------------------------------------------------------------------
@@ -314,7 +315,7 @@ void plot_reliability(const struct page *page, const char *title,
 {
     const struct frame f = {SMALL_WIDTH, SMALL_HEIGHT, {0, 100, 25}, {0, 100, 25}};
     const struct plot plot = {
-        .title = title, .x_label = SAY(page, CONFIDENCE), .y_label = SAY(page, SHARE_RIGHT)};
+        .title = title, .x_label = SAY(page, CONFIDENCE_AXIS), .y_label = SAY(page, SHARE_RIGHT)};
     char class[16];
     open_plot(page, &plot, &f);
     draw_frame(page, &plot, &f);
@@ -338,6 +339,15 @@ void plot_reliability(const struct page *page, const char *title,
         marker(page->out, series, x, at_y(&f, 100 * (double)bin->correct / (double)bin->items));
     }
     fputs("</svg>\n", page->out);
+}
+
+void plot_bar(const struct page *page, double share, size_t series)
+{
+    fprintf(page->out,
+            "<svg class=\"bar\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" "
+            "aria-hidden=\"true\"><rect class=\"h\" width=\"100\" height=\"4\"/>"
+            "<rect class=\"f%zu\" width=\"%.1f\" height=\"4\"/></svg>",
+            colour(series), 100 * share);
 }
 
 void plot_strip(const struct page *page, double value, struct mn_interval interval, double low,

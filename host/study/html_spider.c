@@ -67,24 +67,43 @@ static void draw_hardness(const struct page *page)
     html_close_table(page);
 }
 
-/* Each class that occurs, as a share of what was judged. */
+static void write_miss(const struct page *page, size_t system, int miss, int64_t count,
+                       int64_t judged)
+{
+    fputs("<td class=\"n\">", page->out);
+    if (count)
+        fprintf(page->out, "<a href=\"#items?task=spider&amp;system=%zu&amp;miss=%d\">%lld</a>",
+                system, miss, (long long)count);
+    else
+        fputs("0", page->out);
+    plot_bar(page, share(count, judged), page_colour(system));
+    fputs("</td>", page->out);
+}
+
+/* A system a row, a class that occurs a column; bars are shares of what was judged. */
 static void draw_misses(const struct page *page)
 {
     const struct mn_report *report = page->report;
-    size_t systems = count_systems(page, MN_HARDNESSES), classes = 0;
+    int classes = 0;
     for (int m = 0; m < MN_MISSES; m++) classes += report_has_miss(report, m);
     if (!classes) return;
-    open_bars(page, SAY(page, MISSES_TITLE), SAY(page, CLASS), SAY(page, MISSES));
-    for (int m = 0; m < MN_MISSES; m++) {
-        struct bars bars = {.page = page, .systems = systems};
-        for (size_t i = 0; report_has_miss(report, m) && i < report->system_count; i++) {
-            const struct mn_report_system *system = &report->systems[i];
-            int64_t judged = system->spider.by[MN_HARDNESSES].judged;
-            if (judged)
-                write_bar(&bars, say_miss(page->language, m), i, share(system->misses[m], judged),
-                          mn_wilson(system->misses[m], judged),
-                          mn_arena_printf(page->arena, "%lld", (long long)system->misses[m]));
-        }
+    html_open_table(page, "misses", SAY(page, MISSES_TITLE));
+    html_head(page, SAY(page, SYSTEM), false);
+    html_head(page, SAY(page, MISSES), true);
+    for (int m = 0; m < MN_MISSES; m++)
+        if (report_has_miss(report, m)) html_head(page, say_miss(page->language, m), true);
+    html_end_heads(page);
+    for (size_t i = 0; i < report->system_count; i++) {
+        const struct mn_report_system *system = &report->systems[i];
+        const struct mn_spider_count *all = &system->spider.by[MN_HARDNESSES];
+        if (!all->judged) continue;
+        html_open_row(page, system->system.name);
+        fprintf(page->out, "<td class=\"n\">%lld", (long long)(all->judged - all->official));
+        plot_bar(page, share(all->judged - all->official, all->judged), page_colour(i));
+        fputs("</td>", page->out);
+        for (int m = 0; m < MN_MISSES; m++)
+            if (report_has_miss(report, m)) write_miss(page, i, m, system->misses[m], all->judged);
+        html_close_row(page);
     }
     html_close_table(page);
     fprintf(page->out, "<p class=\"note\">%s</p>\n", SAY(page, MISSES_NOTE));

@@ -26,8 +26,8 @@
     X(TRADE_OFF_UP, "Up: better at Spider. Left: worse at MMLU.", \
       "Para cima: melhor no Spider. Para a esquerda: pior no MMLU.") \
     X(IN_SHORT, "In short", "Em resumo") \
-    X(IN_SHORT_LINE, "{} points {}, {}: {} answers won, {} lost, p {}", \
-      "{} pontos {}, {}: {} respostas ganhas, {} perdidas, p {}") \
+    X(IN_SHORT_LINE, "{} points {}, {}: won {}, lost {}, p {}", \
+      "{} pontos {}, {}: ganhou {}, perdeu {}, p {}") \
     X(CLEAR_GAIN, "a clear gain", "um ganho claro") \
     X(CLEAR_LOSS, "a clear loss", "uma perda clara") \
     X(UNCLEAR, "no clear change", "sem mudança clara") \
@@ -56,7 +56,6 @@
     X(MISSES_TITLE, "Spider: why queries miss", "Spider: por que as consultas erram") \
     X(MISSES_NOTE, "Wrong rows and no rows: the query ran, but did not return what the gold query returns.", \
       "Linhas erradas e nenhuma linha: a consulta rodou, mas não devolveu o que o gabarito devolve.") \
-    X(CLASS, "class", "classe") \
     /* MMLU */ \
     X(MMLU, "MMLU", "MMLU") \
     X(MMLU_TITLE, "MMLU: accuracy", "MMLU: acurácia") \
@@ -85,9 +84,10 @@
       "média da fração de respostas certas, em dez faixas. Massa é o que A a D têm de todo o vocabulário.") \
     X(CONFIDENCE, "confidence", "confiança") \
     X(CALIBRATION_ERROR, "calibration error", "erro de calibração") \
-    X(SHARE_RIGHT, "right", "certas") \
-    X(RELIABILITY, "right answers by confidence, 95 % intervals; grey: share of the answers", \
-      "respostas certas por confiança, intervalos de 95 %; cinza: fração das respostas") \
+    X(SHARE_RIGHT, "right, %", "certas, %") \
+    X(CONFIDENCE_AXIS, "confidence, %", "confiança, %") \
+    X(RELIABILITY, "Right answers by confidence, with 95 % intervals; grey: share of the answers.", \
+      "Respostas certas por confiança, com intervalos de 95 %; em cinza: fração das respostas.") \
     /* how sure */ \
     X(POWER, "How sure", "Quão certo") \
     X(POWER_TITLE, "What could have been found: smallest change in points", \

@@ -28,7 +28,7 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
 /* Whether a change is more than chance: p below 0.05, and the interval, where there is one, leaves
  * out zero. 1 gain, -1 loss, 0 unclear. */
 int report_clear(const struct mn_change *change);
-/* "+80.0 points [+76.4, +83.5], a clear gain: 128 answers won, 0 lost, p 6e-39". NULL without
+/* "+80.0 points [+76.4, +83.5], a clear gain: won 128, lost 0, p 6e-39". NULL without
  * items. Lives in the arena. */
 const char *report_sentence(const struct mn_change *change, enum mn_language language,
                             mn_arena *arena);

@@ -107,7 +107,7 @@
       put(table, put(make('thead'), head));
       const body = make('tbody');
       for (let c = 0; c < 4; c++) {
-        const row = make('tr', undefined, c === item[2] ? 'key' : '');
+        const row = make('tr', undefined, c === item[2] ? 'answer' : '');
         put(row, put(make('th'), make('b', letter(c)), known ? ' ' + clean(item[4][c]) : '', c === item[2] ? ' \u2190 ' + say.answer : ''));
         item[5].forEach((answer) => {
           const chosen = answer !== null && first(answer) === c;
@@ -258,5 +258,6 @@
   $('more').addEventListener('click', more);
   $('reset').addEventListener('click', reset);
   window.addEventListener('hashchange', follow);
+  window.addEventListener('beforeprint', () => document.querySelectorAll('details').forEach((box) => { box.open = true; }));
   if (!follow()) { choose(data.spider.items.length ? 'spider' : 'mmlu'); filter(); }
 })();
