@@ -1,8 +1,8 @@
 /* evaluate.c: a model's SQL for items of a split: prompts, generation, extraction, verdicts. */
 #include <stdlib.h>
 
+#include "judging.h"
 #include "minuano/interrupt.h"
-#include "minuano/spider.h"
 
 enum { MAX_NEW_TOKENS = 200 };
 
@@ -13,7 +13,7 @@ struct evaluation {
     struct mn_asked asked;
     const mn_tokenizer *tokenizer;
     mn_judge *judge;
-    struct mn_text reply, sql;
+    struct judging *judging;
 };
 
 /* In the split. */
@@ -35,30 +35,15 @@ static mn_status ask(struct evaluation *e, struct mn_spider_prompts *prompts, si
     return options->counted ? options->counted(options->user, &counts) : MN_OK;
 }
 
-/* One item has been generated: what it says is run and handed on at once. */
+/* One item has been generated: it is judged next, and what has been judged meanwhile is told. */
 static mn_status finished(void *user, size_t i, const struct mn_generation *generation)
 {
     struct evaluation *e = user;
-    size_t index = place(e, e->asked.item[i]);
-    struct mn_spider_result result = {
-        .item = &e->spider->items[index],
-        .adapter = e->asked.prompts[i].adapter,
-        .tokens = generation->count,
-        .finish = generation->finish,
-        .logprob = generation->logprob,
-    };
-    mn_text_clear(&e->reply);
-    mn_text_clear(&e->sql);
-    MN_TRY(mn_detokenize(e->tokenizer, generation->ids, (size_t)generation->count, &e->reply));
-    mn_sql_extract(e->reply.data, e->reply.length, e->options->extraction, &e->sql);
-    MN_TRY(mn_judge_item(e->judge, index, e->sql.data, e->sql.length, &result.verdict));
-    result.gold_rows = mn_judge_gold_rows(e->judge);
-    result.rows = mn_judge_rows(e->judge);
-    result.reply = e->reply.data;
-    result.reply_length = e->reply.length;
-    result.sql = e->sql.data;
-    result.sql_length = e->sql.length;
-    MN_TRY(e->options->finished(e->options->user, &result));
+    const struct judging_item item = {.index = place(e, e->asked.item[i]),
+                                      .adapter = e->asked.prompts[i].adapter,
+                                      .generation = generation};
+    judging_add(e->judging, &item);
+    MN_TRY(judging_tell(e->judging, false));
     return mn_interrupt_check();
 }
 
@@ -67,14 +52,17 @@ mn_status mn_spider_evaluate(mn_model *model, const mn_adapter *adapter,
                              const size_t *index, size_t count,
                              const struct mn_spider_evaluate_options *options)
 {
-    struct evaluation e = {options, spider, index, {0}, tokenizer, NULL, {0}, {0}};
+    struct evaluation e = {options, spider, index, {0}, tokenizer, NULL, NULL};
     struct mn_spider_prompts prompts;
     mn_arena *arena = NULL;
     mn_status st;
     if (count == 0) return MN_OK;
     MN_TRY(mn_arena_open(&arena));
     MN_GO(mn_judge_open(&e.judge, spider, options->limits.steps ? &options->limits : NULL));
+    size_t *places = MN_NEW(arena, size_t, count);
+    for (size_t i = 0; i < count; i++) places[i] = place(&e, i);
     MN_GO(ask(&e, &prompts, count, arena));
+    MN_GO(judging_open(&e.judging, e.judge, spider, tokenizer, options, places, count));
     int32_t *streams = MN_NEW(arena, int32_t, e.asked.count + 1); /* an item's place in the split */
     for (size_t i = 0; i < e.asked.count; i++) streams[i] = (int32_t)place(&e, e.asked.item[i]);
     const struct mn_generate_options generate = {
@@ -93,11 +81,15 @@ mn_status mn_spider_evaluate(mn_model *model, const mn_adapter *adapter,
         .title = options->title,
     };
     struct mn_generation *generations = MN_NEW(arena, struct mn_generation, e.asked.count + 1);
-    MN_GO(mn_generate(model, adapter, prompts.prefixes, prompts.prefix_count, e.asked.prompts,
-                      e.asked.count, &generate, arena, generations));
+    st = mn_generate(model, adapter, prompts.prefixes, prompts.prefix_count, e.asked.prompts,
+                     e.asked.count, &generate, arena, generations);
+    if (st == MN_OK) MN_GO(judging_tell(e.judging, true));
+    if (st == MN_INTERRUPTED) { /* what is judged counts all the same */
+        MN_GO(judging_tell(e.judging, false));
+        st = mn_interrupt_check();
+    }
 done:
-    mn_text_free(&e.reply);
-    mn_text_free(&e.sql);
+    judging_close(&e.judging);
     mn_judge_close(&e.judge);
     mn_arena_close(&arena);
     return st;

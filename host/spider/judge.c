@@ -174,14 +174,31 @@ static void judge_file(mn_judge *judge, struct gold *gold, const struct query *p
     answer_free(&answer);
 }
 
+static mn_status check_index(const mn_judge *judge, size_t index)
+{
+    if (index < judge->spider->count) return MN_OK;
+    return mn_fail(MN_INVALID, "Spider item %zu: the split has %zu", index, judge->spider->count);
+}
+
+mn_status mn_judge_prepare(mn_judge *judge, size_t index)
+{
+    MN_TRY(check_index(judge, index));
+    const struct mn_spider_item *item = &judge->spider->items[index];
+    if (item->database->file_count == 0) return MN_OK;
+    MN_TRY(open_files(judge, item->database));
+    struct gold *gold = gold_of(judge, item);
+    for (size_t f = 0; f < item->database->file_count; f++)
+        for (int v = 0; v < VARIANTS; v++)
+            (void)answer_get(&gold->file[f], &gold->query, judge->open[f], (enum variant)v);
+    return MN_OK;
+}
+
 mn_status mn_judge_item(mn_judge *judge, size_t index, const char *sql, size_t length,
                         struct mn_verdict *out)
 {
     struct mn_verdict verdict = {.official = 1, .distinct = 1, .seed = 1};
     struct query predicted;
-    if (index >= judge->spider->count)
-        return mn_fail(MN_INVALID, "Spider item %zu: the split has %zu", index,
-                       judge->spider->count);
+    MN_TRY(check_index(judge, index));
     const struct mn_spider_item *item = &judge->spider->items[index];
     size_t files = item->database->file_count;
     mn_text_clear(&judge->gold_rows);

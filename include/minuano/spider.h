@@ -134,6 +134,8 @@ void mn_judge_close(mn_judge **judge);
  * MN_SQL_GOLD. */
 MN_CHECKED mn_status mn_judge_item(mn_judge *judge, size_t index, const char *sql, size_t length,
                                    struct mn_verdict *out);
+/* Runs the item's gold query now, so that judging it is quick later. */
+MN_CHECKED mn_status mn_judge_prepare(mn_judge *judge, size_t index);
 /* What the gold query and the last judged one returned on the first file, as written, see
  * mn_sql_show; "" where there is nothing to show. Valid until the next call. */
 const char *mn_judge_gold_rows(const mn_judge *judge);
@@ -190,6 +192,8 @@ struct mn_spider_evaluate_options {
     const char *title;          /* of the progress bar; NULL: no bar */
 };
 /* Generates, extracts, executes and judges items[index[0 … count)]; index NULL: the first count.
+ * Judging has a thread of its own beside generation; `finished` is called on the caller's, and no
+ * query of a model runs meanwhile.
  * An interrupted run goes on when the items already finished are left out of index. */
 MN_CHECKED mn_status mn_spider_evaluate(mn_model *model, const mn_adapter *adapter,
                                         const mn_tokenizer *tokenizer, const mn_spider *spider,

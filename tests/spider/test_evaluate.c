@@ -2,6 +2,8 @@
  * of each adapter alone, and of prompts without a shared schema. */
 #include "support/support.h"
 
+#include <pthread.h>
+
 #include "minuano/spider.h"
 
 enum { QUESTIONS = 12, ASKED = 2 };
@@ -124,10 +126,45 @@ static void test_one_pass_asks_every_adapter_what_is_left(void **state)
     assert_true(differ > 0); /* the adapter does something */
 }
 
+struct stopping {
+    pthread_t thread; /* that all results must be told on */
+    int told, stop_after;
+};
+
+static mn_status stop(void *user, const struct mn_spider_result *result)
+{
+    struct stopping *stopping = user;
+    assert_true(pthread_equal(pthread_self(), stopping->thread));
+    assert_non_null(result->sql);
+    if (++stopping->told == stopping->stop_after) return mn_fail(MN_IO, "disk full");
+    return MN_OK;
+}
+
+/* Verdicts come from a thread of their own; they are told on the caller's, and an error of his ends
+ * the run. */
+static void test_results_are_told_on_the_callers_thread(void **state)
+{
+    struct fixture *f = *state;
+    struct stopping stopping = {.thread = pthread_self(), .stop_after = QUESTIONS + 1};
+    const struct mn_spider_evaluate_options options = {.prompt = f->prompt,
+                                                       .max_new_tokens = 4,
+                                                       .batch_sequences = 3,
+                                                       .finished = stop,
+                                                       .user = &stopping};
+    OK(mn_spider_evaluate(f->model, NULL, f->tokenizer, f->spider, NULL, QUESTIONS, &options));
+    assert_int_equal(stopping.told, QUESTIONS);
+    stopping.told = 0;
+    stopping.stop_after = 2;
+    FAILS(mn_spider_evaluate(f->model, NULL, f->tokenizer, f->spider, NULL, QUESTIONS, &options),
+          MN_IO, "disk full");
+    assert_int_equal(stopping.told, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_pass_asks_every_adapter_what_is_left),
+        cmocka_unit_test(test_results_are_told_on_the_callers_thread),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
 }
