@@ -124,10 +124,11 @@ void mn_order_sort(struct mn_order *order, size_t count)
 
 /* --- limits ----------------------------------------------------------------------------------- */
 
-/* A forward of more tokens than this is not faster. */
+/* A forward of more tokens than this is not faster. On CUDA as many tiles of 128 rows as an H100 or
+ * H200 has multiprocessors: products in tiles then fill whole waves, whatever their columns. */
 static int useful_tokens(const mn_device *device)
 {
-    return device->kind == MN_DEVICE_CUDA ? 16384 : 2048;
+    return device->kind == MN_DEVICE_CUDA ? 132 * 128 : 2048;
 }
 
 static size_t bytes_of(const mn_model *model, const struct mn_limits *limits)
@@ -221,10 +222,11 @@ static size_t pair_of(const struct mn_shared *shared, const struct mn_prompt *pr
 }
 
 void mn_shared_open(struct mn_shared *shared, mn_arena *arena, mn_context *context,
-                    struct mn_extents *cache)
+                    const struct mn_limits *limits, struct mn_extents *cache)
 {
     const size_t pairs = (size_t)shared->adapters.count * shared->count;
     shared->context = context;
+    shared->limits = *limits;
     shared->cache = cache;
     shared->start = MN_NEW(arena, int32_t, pairs);
     shared->users = MN_NEW(arena, size_t, pairs);
@@ -246,31 +248,45 @@ int32_t mn_shared_start(const struct mn_shared *shared, const struct mn_prompt *
     return mn_shared_length(shared, prompt) ? shared->start[pair_of(shared, prompt)] : 0;
 }
 
-static mn_status compute_prefix(const struct mn_shared *shared, const mn_adapter *adapter,
-                                const struct mn_prefix *prefix, int32_t start)
+/* Takes rows of the cache for a pair and adds its prefix to the batch; false: there is no room. */
+static bool add_prefix(struct mn_shared *shared, size_t pair, struct mn_builder *builder)
 {
-    struct mn_builder builder = {0};
-    mn_builder_sequence(&builder, adapter, 0, 0);
-    mn_builder_tokens(&builder, prefix->ids, prefix->count, start);
-    struct mn_batch batch = mn_builder_batch(&builder);
-    mn_status st = mn_forward(shared->context, NULL, &batch);
-    mn_builder_free(&builder);
-    return st;
+    const struct mn_prefix *prefix = &shared->prefixes[pair % shared->count];
+    if ((int64_t)builder->ids.count + prefix->count > shared->limits.tokens ||
+        (int)builder->offsets.count == shared->limits.sequences)
+        return false;
+    int32_t start = mn_extents_take(shared->cache, prefix->count);
+    if (start < 0) return false;
+    mn_builder_sequence(builder, shared->adapters.item[pair / shared->count], 0, 0);
+    mn_builder_tokens(builder, prefix->ids, prefix->count, start);
+    shared->start[pair] = start;
+    shared->computed += prefix->count;
+    return true;
+}
+
+static bool is_missing(const struct mn_shared *shared, size_t pair)
+{
+    return shared->start[pair] < 0 && shared->users[pair] > 0 &&
+           shared->prefixes[pair % shared->count].count > 0;
 }
 
 mn_status mn_shared_need(struct mn_shared *shared, const struct mn_prompt *prompt, bool *there)
 {
-    const int length = mn_shared_length(shared, prompt);
-    *there = length == 0 || mn_shared_start(shared, prompt) >= 0;
+    struct mn_builder builder = {0};
+    mn_status st = MN_OK;
+    const size_t end = ((size_t)prompt->adapter + 1) * shared->count; /* of the adapter's pairs */
+    *there = mn_shared_length(shared, prompt) == 0 || mn_shared_start(shared, prompt) >= 0;
     if (*there) return MN_OK;
-    int32_t start = mn_extents_take(shared->cache, length);
-    if (start < 0) return MN_OK;
-    MN_TRY(compute_prefix(shared, shared->adapters.item[prompt->adapter],
-                          &shared->prefixes[prompt->prefix], start));
-    shared->computed += length;
-    shared->start[pair_of(shared, prompt)] = start;
-    *there = true;
-    return MN_OK;
+    size_t pair = pair_of(shared, prompt);
+    if (add_prefix(shared, pair, &builder)) {
+        for (pair++; shared->ahead && pair < end; pair++)
+            if (is_missing(shared, pair) && !add_prefix(shared, pair, &builder)) break;
+        struct mn_batch batch = mn_builder_batch(&builder);
+        st = mn_forward(shared->context, NULL, &batch);
+        *there = true;
+    }
+    mn_builder_free(&builder);
+    return st;
 }
 
 static void give_back(struct mn_shared *shared, size_t pair)

@@ -66,13 +66,16 @@ struct mn_shared {
                                  back */
     struct mn_extents *cache; /* borrowed */
     int64_t computed;         /* tokens of prefixes so far */
+    struct mn_limits limits;  /* of the context */
+    bool ahead; /* the cache has room for prefixes before they are needed; set after open */
 };
 /* A user for each prompt. adapters, prefixes and count are there. */
 void mn_shared_open(struct mn_shared *shared, mn_arena *arena, mn_context *context,
-                    struct mn_extents *cache);
+                    const struct mn_limits *limits, struct mn_extents *cache);
 void mn_shared_user(struct mn_shared *shared, const struct mn_prompt *prompt);
-/* Puts the prompt's prefix in the cache if it is not there. *there is false where the cache has no
- * room now. */
+/* Puts the prompt's prefix in the cache if it is not there; with `ahead`, together with those of
+ * its adapter that come next, as many as one forward and the cache have room for. *there is false
+ * where the cache has no room for the prompt's now. */
 MN_CHECKED mn_status mn_shared_need(struct mn_shared *shared, const struct mn_prompt *prompt,
                                     bool *there);
 /* Its tokens; 0: the prompt has none. */

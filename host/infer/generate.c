@@ -80,7 +80,7 @@ static mn_status check(const struct generator *g, const struct mn_prefix *prefix
 
 static struct mn_needs needs_of(const struct generator *g)
 {
-    enum { REFERENCE_ROWS = 64, CUDA_ROWS = 256 };
+    enum { REFERENCE_ROWS = 64, CUDA_ROWS = 2048 };
     int rows = g->options->batch_sequences;
     if (rows <= 0) rows = g->model->device->kind == MN_DEVICE_CUDA ? CUDA_ROWS : REFERENCE_ROWS;
     if ((size_t)rows > g->count) rows = (int)g->count;
@@ -118,7 +118,8 @@ static mn_status prepare(struct generator *g)
     mn_debug("generate: %d sequences at once, %d tokens a forward, %lld cache rows",
              g->limits.sequences, g->limits.tokens, (long long)g->limits.cache_rows);
     mn_extents_reset(&g->cache, g->limits.cache_rows);
-    mn_shared_open(&g->shared, g->own_arena, g->context, &g->cache);
+    mn_shared_open(&g->shared, g->own_arena, g->context, &g->limits, &g->cache);
+    g->shared.ahead = g->limits.cache_rows >= needs_of(g).cache_useful; /* else rows need it */
     g->order = MN_NEW(g->own_arena, struct mn_order, g->count);
     for (size_t i = 0; i < g->count; i++) {
         const struct mn_prompt *prompt = &g->prompts[i];

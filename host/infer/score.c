@@ -34,6 +34,7 @@ struct scorer {
     struct mn_builder builder;
     struct mn_order *order;  /* (count) */
     MN_LIST(size_t) pending; /* sequences in the builder */
+    MN_LIST(size_t) scored;  /* their results are there, and still to be told */
     MN_LIST(int32_t) targets;
     MN_LIST(float) logprobs;
     size_t finished;
@@ -83,7 +84,8 @@ static mn_status prepare(struct scorer *s)
     mn_debug("score: %d tokens a forward, %lld cache rows for prefixes", s->limits.tokens,
              (long long)s->limits.cache_rows);
     mn_extents_reset(&s->cache, s->limits.cache_rows);
-    mn_shared_open(&s->shared, s->arena, s->context, &s->cache);
+    mn_shared_open(&s->shared, s->arena, s->context, &s->limits, &s->cache);
+    s->shared.ahead = true; /* nothing else is in the cache, and they are wanted in their order */
     s->order = MN_NEW(s->arena, struct mn_order, s->count);
     for (size_t i = 0; i < s->count; i++) {
         const struct mn_prompt *prompt = s->sequences[i].prompt;
@@ -123,32 +125,45 @@ static mn_status take_logprobs(struct scorer *s, int first, int width)
     return MN_OK;
 }
 
-static mn_status finish(struct scorer *s, size_t item)
+static mn_status tell(struct scorer *s)
 {
-    mn_shared_done(&s->shared, s->sequences[item].prompt);
-    s->finished++;
-    if (s->options && s->options->finished) MN_TRY(s->options->finished(s->options->user, item));
-    return MN_OK;
-}
-
-/* Runs what was gathered. */
-static mn_status flush(struct scorer *s)
-{
-    if (s->pending.count == 0) return MN_OK;
-    MN_TRY(mn_interrupt_check());
-    struct mn_batch batch = mn_builder_batch(&s->builder);
-    MN_TRY(mn_forward(s->context, NULL, &batch));
-    for (int first = 0; first < s->k; first += MN_TARGETS)
-        MN_TRY(take_logprobs(s, first, s->k - first < MN_TARGETS ? s->k - first : MN_TARGETS));
-    s->tokens += batch.tokens;
-    for (size_t i = 0; i < s->pending.count; i++) MN_TRY(finish(s, s->pending.item[i]));
-    s->pending.count = 0;
-    mn_builder_clear(&s->builder);
+    for (size_t i = 0; i < s->scored.count; i++) {
+        s->finished++;
+        if (s->options && s->options->finished)
+            MN_TRY(s->options->finished(s->options->user, s->scored.item[i]));
+    }
+    s->scored.count = 0;
     if (s->options && s->options->title) {
         double seconds = mn_seconds() - s->progress.started;
         mn_progress_note(&s->progress, "%.0f tokens/s", (double)s->tokens / (seconds + 1e-9));
         mn_progress_step(&s->progress, (int64_t)s->finished);
     }
+    return MN_OK;
+}
+
+static void finish(struct scorer *s, size_t item)
+{
+    mn_shared_done(&s->shared, s->sequences[item].prompt);
+    *MN_PUSH(&s->scored) = item;
+}
+
+/* Runs what was gathered. What the batch before gave is told while the device computes. */
+static mn_status flush(struct scorer *s)
+{
+    if (s->pending.count == 0) return MN_OK;
+    if (mn_interrupt_check() != MN_OK) {
+        MN_TRY(tell(s));
+        return mn_interrupt_check();
+    }
+    struct mn_batch batch = mn_builder_batch(&s->builder);
+    MN_TRY(mn_forward(s->context, NULL, &batch));
+    MN_TRY(tell(s));
+    for (int first = 0; first < s->k; first += MN_TARGETS)
+        MN_TRY(take_logprobs(s, first, s->k - first < MN_TARGETS ? s->k - first : MN_TARGETS));
+    s->tokens += batch.tokens;
+    for (size_t i = 0; i < s->pending.count; i++) finish(s, s->pending.item[i]);
+    s->pending.count = 0;
+    mn_builder_clear(&s->builder);
     return MN_OK;
 }
 
@@ -170,7 +185,10 @@ static mn_status need_prefix(struct scorer *s, const struct mn_prompt *prompt)
 static mn_status gather(struct scorer *s, size_t item)
 {
     const struct sequence *q = &s->sequences[item];
-    if (q->rows == 0) return finish(s, item);
+    if (q->rows == 0) {
+        finish(s, item);
+        return MN_OK;
+    }
     if ((int)s->pending.count == s->limits.sequences ||
         (int64_t)s->builder.ids.count + tokens_of(q) > s->limits.tokens)
         MN_TRY(flush(s));
@@ -226,7 +244,7 @@ static mn_status run(struct scorer *s)
     if (title) mn_progress_start(&s->progress, title, "items", (int64_t)s->count, 0);
     for (size_t i = 0; i < s->count; i++) MN_GO(gather(s, s->order[i].index));
     MN_GO(flush(s));
-    if (title) mn_progress_step(&s->progress, (int64_t)s->finished);
+    MN_GO(tell(s));
     if (title) mn_progress_end(&s->progress);
     if (s->options && s->options->counts) *s->options->counts = count_tokens(s);
 done:
@@ -234,6 +252,7 @@ done:
     mn_builder_free(&s->builder);
     mn_extents_free(&s->cache);
     free(s->pending.item);
+    free(s->scored.item);
     free(s->targets.item);
     free(s->logprobs.item);
     return st;
