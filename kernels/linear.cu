@@ -5,6 +5,7 @@
  * backward pass does likewise with dx = mask∘(du·A)/(1-p), then dx += dy·W. */
 #include "gemm.cuh"
 #include "lora.cuh"
+#include "skinny.cuh"
 
 static size_t aligned(size_t bytes)
 {
@@ -88,14 +89,15 @@ extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args
                         .ldb = args->weight.in,
                         .b_by_column = true,
                         .alpha = 1.0f};
+    const bool skinny = skinny_fits(&base);
     if (args->lora.parts > 0 || args->group_count > 0) {
         const struct mn_lora_group all = {0, args->rows, args->lora};
-        MN_TRY(gemm_prepare(&base, s));
+        if (!skinny) MN_TRY(gemm_prepare(&base, s));
         MN_TRY(args->group_count ? write_groups(args, s)
                                  : write_group(args, &all, bf16(args->u), s));
         base.beta = 1.0f;
     }
-    return gemm_run(&base, s);
+    return skinny ? skinny_run(&base, args->weight.dense != NULL, s) : gemm_run(&base, s);
 }
 
 /* --- backward
