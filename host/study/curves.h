@@ -15,4 +15,7 @@ void report_compare_mmlu(const struct mn_report_system *base, const struct mn_re
 /* curves.c: fills report->curves from systems and points. */
 void report_load_curves(mn_arena *arena, struct mn_report *report);
 
+/* steps.c: fills the systems' steps. config is there. */
+void report_load_steps(mn_arena *arena, struct mn_report *report);
+
 #endif

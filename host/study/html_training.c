@@ -1,34 +1,9 @@
 /* html_training.c: trainings: their numbers, loss and learning rate. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "html.h"
 
 enum { POINTS_DRAWN = 300 };
-
-struct curve {
-    MN_LIST(struct plot_point) loss, rate;
-};
-
-/* What metrics.jsonl holds; a last line that a crash has torn ends it. */
-static void read_curve(const char *path, struct curve *curve)
-{
-    struct mn_jsonl file = {0};
-    json_t *line;
-    if (mn_jsonl_open(&file, path) != MN_OK) return;
-    while (mn_jsonl_next(&file, &line) == MN_OK && line) {
-        double step = json_number_value(json_object_get(line, "step"));
-        const json_t *loss = json_object_get(line, "loss");
-        const json_t *rate = json_object_get(line, "learning_rate");
-        const struct mn_interval none = {NAN, NAN};
-        *MN_PUSH(&curve->loss) =
-            (struct plot_point){step, loss ? json_number_value(loss) : NAN, none, none};
-        *MN_PUSH(&curve->rate) =
-            (struct plot_point){step, rate ? json_number_value(rate) : NAN, none, none};
-        json_decref(line);
-    }
-    mn_jsonl_close(&file);
-}
 
 /* In place: means of so many neighbours that POINTS_DRAWN remain. */
 static size_t thin(struct plot_point *points, size_t count)
@@ -62,34 +37,36 @@ static void draw_curve(const struct page *page, const char *title, const struct 
     fputs("</figure>\n", page->out);
 }
 
+/* Steps of every system but the base; rate: the learning rate instead of the loss. */
+static struct plot_series *series_of(const struct page *page, bool rate)
+{
+    const struct mn_interval none = {NAN, NAN};
+    size_t count = page->report->system_count;
+    struct plot_series *series = MN_NEW(page->arena, struct plot_series, count);
+    for (size_t i = 1; i < count; i++) {
+        const struct mn_report_system *system = &page->report->systems[i];
+        struct plot_point *points = MN_NEW(page->arena, struct plot_point, system->step_count);
+        for (size_t k = 0; k < system->step_count; k++) {
+            const struct mn_report_step *step = &system->steps[k];
+            points[k] = (struct plot_point){(double)step->step,
+                                            rate ? step->learning_rate : step->loss, none, none};
+        }
+        series[i - 1] = (struct plot_series){.name = system->system.name,
+                                             .point = points,
+                                             .count = thin(points, system->step_count)};
+    }
+    return series;
+}
+
 static void draw_curves(const struct page *page)
 {
     size_t count = page->report->system_count, points = 0;
-    struct curve *curves = MN_NEW(page->arena, struct curve, count);
-    struct plot_series *loss = MN_NEW(page->arena, struct plot_series, count);
-    struct plot_series *rate = MN_NEW(page->arena, struct plot_series, count);
-    const char *folder = mn_path(page->arena, page->report->folder, "trainings");
-    for (size_t i = 1; i < count; i++) {
-        const char *name = page->report->systems[i].system.name;
-        const char *path =
-            mn_path(page->arena, mn_path(page->arena, folder, name), "metrics.jsonl");
-        if (mn_file_exists(path)) read_curve(path, &curves[i]);
-        points += curves[i].loss.count;
-        loss[i - 1] = (struct plot_series){name, curves[i].loss.item,
-                                           thin(curves[i].loss.item, curves[i].loss.count)};
-        rate[i - 1] = (struct plot_series){name, curves[i].rate.item,
-                                           thin(curves[i].rate.item, curves[i].rate.count)};
-    }
-    if (points) {
-        fputs("<div class=\"plots\">\n", page->out);
-        draw_curve(page, SAY(page, LOSS), loss, count - 1);
-        draw_curve(page, SAY(page, LEARNING_RATE), rate, count - 1);
-        fprintf(page->out, "</div>\n<p>%s</p>\n", SAY(page, MEANS));
-    }
-    for (size_t i = 0; i < count; i++) {
-        free(curves[i].loss.item);
-        free(curves[i].rate.item);
-    }
+    for (size_t i = 1; i < count; i++) points += page->report->systems[i].step_count;
+    if (!points) return;
+    fputs("<div class=\"plots\">\n", page->out);
+    draw_curve(page, SAY(page, LOSS), series_of(page, false), count - 1);
+    draw_curve(page, SAY(page, LEARNING_RATE), series_of(page, true), count - 1);
+    fprintf(page->out, "</div>\n<p>%s</p>\n", SAY(page, MEANS));
 }
 
 void html_training(const struct page *page)

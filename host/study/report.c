@@ -306,6 +306,7 @@ mn_status mn_report_load(mn_arena *arena, const char *folder, struct mn_report *
     for (size_t i = 1; i < report.system_count; i++)
         compare(arena, &report.systems[0], &report.systems[i], &report.comparisons[i - 1]);
     report_load_curves(arena, &report);
+    report_load_steps(arena, &report);
     for (size_t i = 1; i < report.system_count; i++)
         for (size_t s = 0; s < report.systems[i].also_count; s++) compare_shots(&report, i, s);
     *out = report;

@@ -57,7 +57,7 @@ static void write_row(FILE *out, const char *system, const struct slice *slice)
     number(out, change ? change->detectable : NAN);
     number(out, slice->confidence);
     number(out, slice->calibration);
-    fputc('\n', out);
+    fputs(",,\n", out);
 }
 
 /* A row that counts and says no more. */
@@ -67,7 +67,7 @@ static void write_count(FILE *out, const char *system, const char *slice, const 
     field(out, system);
     fprintf(out, "%s,", slice);
     field(out, name);
-    fprintf(out, "%lld,,,,,,,,,,,,,,,,\n", (long long)count);
+    fprintf(out, "%lld,,,,,,,,,,,,,,,,,,\n", (long long)count);
 }
 
 static void write_tokens(FILE *out, const struct mn_system *system)
@@ -82,6 +82,18 @@ static void write_tokens(FILE *out, const struct mn_system *system)
         write_count(out, system->name, "mmlu,prompt tokens", "computed",
                     system->mmlu_tokens.computed);
         write_count(out, system->name, "mmlu,prompt tokens", "shared", system->mmlu_tokens.shared);
+    }
+}
+
+static void write_steps(FILE *out, const struct mn_report_system *system)
+{
+    for (size_t i = 0; i < system->step_count; i++) {
+        const struct mn_report_step *step = &system->steps[i];
+        field(out, system->system.name);
+        fprintf(out, "training,step,\"%lld\",,,,,,,,,,,,,,,,,", (long long)step->step);
+        number(out, step->loss);
+        number(out, step->learning_rate);
+        fputc('\n', out);
     }
 }
 
@@ -188,7 +200,7 @@ void mn_report_csv(const struct mn_report *report, FILE *out)
 {
     fputs("system,task,slice,name,items,missing,correct,accuracy,standard_error,mass,change,"
           "change_low,change_high,gained,lost,mcnemar_p,holm_p,design_effect,detectable,"
-          "confidence,calibration_error\n",
+          "confidence,calibration_error,loss,learning_rate\n",
           out);
     for (size_t i = 0; i < report->system_count; i++) {
         const struct mn_report_system *system = &report->systems[i];
@@ -211,6 +223,7 @@ void mn_report_csv(const struct mn_report *report, FILE *out)
                        c ? mn_report_subject_change(c, system->mmlu.subjects[s].subject) : NULL);
         write_calibration(out, system);
         write_tokens(out, &system->system);
+        write_steps(out, system);
     }
     write_curves(out, report);
 }

@@ -31,8 +31,20 @@ static json_t *change_json(const struct mn_change *change)
                      "detectable", number(change->detectable), "clusters", change->clusters);
 }
 
-static json_t *training_json(const struct mn_system *system)
+static json_t *steps_json(const struct mn_report_system *system)
 {
+    json_t *step = json_array(), *loss = json_array(), *rate = json_array();
+    for (size_t i = 0; i < system->step_count; i++) {
+        json_array_append_new(step, json_integer(system->steps[i].step));
+        json_array_append_new(loss, number(system->steps[i].loss));
+        json_array_append_new(rate, number(system->steps[i].learning_rate));
+    }
+    return json_pack("{s:o,s:o,s:o}", "step", step, "loss", loss, "learning_rate", rate);
+}
+
+static json_t *training_json(const struct mn_report_system *of)
+{
+    const struct mn_system *system = &of->system;
     const struct mn_train_result *trained = &system->trained;
     json_t *settings = NULL, *out = json_object();
     if (!system->settings) {
@@ -47,6 +59,7 @@ static json_t *training_json(const struct mn_system *system)
     json_object_set_new(out, "loss_tokens", json_integer(trained->loss_tokens));
     json_object_set_new(out, "first_loss", number(trained->first_loss));
     json_object_set_new(out, "last_loss", number(trained->last_loss));
+    json_object_set_new(out, "by_step", steps_json(of));
     return out;
 }
 
@@ -130,8 +143,8 @@ static json_t *system_json(const struct mn_report_system *system)
     json_object_set_new(mmlu, "planned", json_integer(system->system.mmlu_planned));
     return json_pack("{s:s,s:s,s:f,s:o,s:o,s:o}", "name", system->system.name, "kind",
                      system->system.id == 0 ? "base" : "adapter", "strength",
-                     system->system.strength, "training", training_json(&system->system), "spider",
-                     spider, "mmlu", mmlu);
+                     system->system.strength, "training", training_json(system), "spider", spider,
+                     "mmlu", mmlu);
 }
 
 static json_t *comparison_json(const struct mn_report_comparison *c)

@@ -21,6 +21,11 @@ struct mn_report_shots {
     size_t count;
 };
 
+struct mn_report_step {
+    int64_t step;
+    double loss, learning_rate; /* NaN where the line has none */
+};
+
 struct mn_report_system {
     struct mn_system system;
     struct mn_spider_tally spider;      /* by hardness, [MN_HARDNESSES] over all */
@@ -32,6 +37,8 @@ struct mn_report_system {
     const struct mn_spider_row *spider_rows; /* (spider_count) */
     const struct mn_mmlu_row *mmlu_rows;     /* (mmlu_count) */
     size_t spider_count, mmlu_count;
+    const struct mn_report_step *steps; /* (step_count) of the training; none for the base */
+    size_t step_count;
     struct mn_report_shots *also; /* (also_count) as the config's mmlu.also_shots; the others are of
                                      its mmlu.shots */
     size_t also_count;

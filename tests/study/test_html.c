@@ -84,6 +84,7 @@ static const char *make_run(void)
     OK(mn_results_set(results, "config", "{\"key\":\"</pre><script>\"}"));
     OK(mn_results_add_system(results, &system, &id));
     system = (struct mn_system){.name = "a<i>b",
+                                .training = "a<i>b",
                                 .settings = "{}",
                                 .strength = 1,
                                 .spider_planned = 8,
@@ -310,6 +311,28 @@ static void test_page_and_json_carry_the_same_numbers(void **state)
     json_decref(report);
 }
 
+/* The same in JSON and CSV, whose rows all have as many columns. */
+static void test_steps_are_those_of_the_metrics(void **state)
+{
+    char *text;
+    json_t *json;
+    page_in(*state, MN_ENGLISH); /* the files are written beside it */
+    OK(mn_json_load(&json, test_scratch("html/report.json")));
+    const json_t *adapter = json_array_get(json_object_get(json, "systems"), 1);
+    const json_t *steps = json_object_get(json_object_get(adapter, "training"), "by_step");
+    assert_int_equal(json_array_size(json_object_get(steps, "loss")), 2);
+    assert_float_equal(
+        json_number_value(json_array_get(json_object_get(steps, "learning_rate"), 1)), 0.2, 0);
+    json_decref(json);
+    OK(mn_file_read(*state, test_scratch("html/report.csv"), &text, NULL));
+    assert_non_null(strstr(text, "\"a<i>b\",training,step,\"2\",,,,,,,,,,,,,,,,,,1,0.2"));
+    for (const char *row = text; *row; row = strchr(row, '\n') + 1) {
+        int commas = 0;
+        for (const char *c = row; *c != '\n'; c++) commas += *c == ',';
+        assert_int_equal(commas, 22); /* no name here holds one */
+    }
+}
+
 /* Two whole lines and a torn one: both curves have two points. */
 static void test_curves_are_those_of_the_metrics(void **state)
 {
@@ -354,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_page_needs_nothing_from_elsewhere),
         cmocka_unit_test(test_page_and_json_carry_the_same_numbers),
         cmocka_unit_test(test_curves_are_those_of_the_metrics),
+        cmocka_unit_test(test_steps_are_those_of_the_metrics),
         cmocka_unit_test(test_page_speaks_portuguese),
         cmocka_unit_test(test_interval_within_a_subject_is_agresti_and_mins),
     };
