@@ -92,6 +92,7 @@ void html_curves(const struct page *page);
 void html_spider(const struct page *page);
 void html_mmlu(const struct page *page);
 void html_training(const struct page *page);
+void html_probes(const struct page *page); /* a part of the training's section */
 void html_items(const struct page *page);
 /* {"systems":[name],"spider":{"names":[database],"items":[...]},"mmlu":{...}}; *left: items did not
  * fit. The caller owns it. */

@@ -73,4 +73,5 @@ void html_training(const struct page *page)
 {
     html_table(page, tables_training);
     draw_curves(page);
+    html_probes(page);
 }

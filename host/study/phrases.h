@@ -119,6 +119,18 @@
     X(HASH, "SHA-256", "SHA-256") \
     X(MEANS, "Long trainings are drawn as means of neighbouring steps.", \
       "Treinamentos longos são desenhados como médias de passos vizinhos.") \
+    X(PROBES, "While it trained", "Durante o treinamento") \
+    X(PROBES_NOTE, \
+      "A small fixed sample of both tasks, asked of the adapter as it stood; apart from the items " \
+      "of the evaluation, MMLU's from its validation split.", \
+      "Uma pequena amostra fixa das duas tarefas, perguntada ao adaptador como estava; à parte dos " \
+      "itens da avaliação, os do MMLU vêm da sua partição de validação.") \
+    X(ENDED_BY, "ended by", "encerrado por") \
+    X(NOTE_STOPPED, "{} was ended by its rule stop.{} after {} of {} steps.", \
+      "{} foi encerrado pela regra stop.{} após {} de {} passos.") \
+    X(NOTE_STOPPED_SPIDER, \
+      "The rule that ended {} looked at Spider questions that are evaluated here as well.", \
+      "A regra que encerrou {} olhou perguntas do Spider que também são avaliadas aqui.") \
     /* single items */ \
     X(CURVES, "Curves", "Curvas") \
     X(OVER_STRENGTHS, "Over the strength of the adapter", "Pela força do adaptador") \

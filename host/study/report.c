@@ -86,6 +86,14 @@ static mn_status load_mmlu(mn_results *results, const json_t *config, mn_arena *
     return MN_OK;
 }
 
+static mn_status load_probes(mn_results *results, mn_arena *arena, struct mn_report_system *out)
+{
+    struct mn_probe_point *points;
+    MN_TRY(mn_results_probes(results, out->system.id, arena, &points, &out->probe_count));
+    out->probes = points;
+    return MN_OK;
+}
+
 static mn_status load_systems(mn_results *results, mn_arena *arena, struct mn_report *out)
 {
     struct mn_system *systems;
@@ -100,6 +108,7 @@ static mn_status load_systems(mn_results *results, mn_arena *arena, struct mn_re
         system->system = systems[i];
         MN_TRY(load_spider(results, arena, system));
         MN_TRY(load_mmlu(results, out->config, arena, system));
+        MN_TRY(load_probes(results, arena, system));
         out->items_done += (int64_t)(system->spider_count + system->mmlu_count);
         for (size_t s = 0; s < system->also_count; s++)
             out->items_done += (int64_t)system->also[s].count;

@@ -162,7 +162,9 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
 {
     const char **protocol = protocol_remarks(report, language, arena), **last = protocol;
     while (*last) last++;
-    const char **remarks = MN_NEW(arena, const char *, REMARKS + (last - protocol));
+    const char **remarks =
+        MN_NEW(arena, const char *,
+               REMARKS + (last - protocol) + PROBE_REMARKS * (ptrdiff_t)report->system_count);
     int64_t databases = 0, subjects = 0, missing = 0, unparsed = 0, cut = 0;
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         databases = report->comparisons[i].spider[MN_HARDNESSES].clusters;
@@ -197,6 +199,7 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
             remarks[count++] =
                 report_filled(arena, say(language, rows[i].sentence),
                               (const char *[]){digits(arena, rows[i].number), planned});
+    count += report_probe_remarks(report, language, arena, remarks + count);
     while (*protocol) remarks[count++] = *protocol++;
     remarks[count] = NULL;
     return remarks;

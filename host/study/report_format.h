@@ -41,4 +41,10 @@ const char *report_miss_words(int miss);
 bool report_has_miss(const struct mn_report *report, int miss); /* of any system */
 bool report_has_calibration(const struct mn_report *report);    /* of any system */
 
+/* Which rule ended which training early, and what it looked at. At most PROBE_REMARKS a system;
+ * returns how many. tables_probes.c */
+enum { PROBE_REMARKS = 2 };
+size_t report_probe_remarks(const struct mn_report *report, enum mn_language language,
+                            mn_arena *arena, const char **out);
+
 #endif

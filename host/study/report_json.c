@@ -42,6 +42,15 @@ static json_t *steps_json(const struct mn_report_system *system)
     return json_pack("{s:o,s:o,s:o}", "step", step, "loss", loss, "learning_rate", rate);
 }
 
+/* Without the seconds they took: those are the clock's. */
+static json_t *probes_json(const struct mn_report_system *system)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < system->probe_count; i++)
+        json_array_append_new(list, mn_probe_point_json(&system->probes[i]));
+    return list;
+}
+
 static json_t *training_json(const struct mn_report_system *of)
 {
     const struct mn_system *system = &of->system;
@@ -60,6 +69,10 @@ static json_t *training_json(const struct mn_report_system *of)
     json_object_set_new(out, "first_loss", number(trained->first_loss));
     json_object_set_new(out, "last_loss", number(trained->last_loss));
     json_object_set_new(out, "by_step", steps_json(of));
+    json_object_set_new(out, "planned_steps", json_integer(trained->planned_steps));
+    json_object_set_new(out, "stopped_by",
+                        trained->stop ? json_string(mn_stop_names[trained->stop]) : json_null());
+    json_object_set_new(out, "probes", probes_json(of));
     return out;
 }
 

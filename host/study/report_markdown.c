@@ -56,7 +56,7 @@ void mn_report_markdown(const struct mn_report *report, enum mn_language languag
         {tables_steps, "##"},       {tables_hardness, "##"},       {tables_spider, "###"},
         {tables_misses, "###"},     {tables_mmlu_groups, "##"},    {tables_mmlu, "###"},
         {tables_mmlu_shots, "###"}, {tables_mmlu_subjects, "###"}, {tables_calibration, "###"},
-        {tables_training, "##"},    {tables_tokens, "##"}};
+        {tables_training, "##"},    {tables_probes, "###"},        {tables_tokens, "##"}};
     struct writer w = {.report = report, .language = language, .out = out};
     if (mn_arena_open(&w.arena) != MN_OK) return;
     fprintf(out, "# %s ", say(language, SAY_STUDY));

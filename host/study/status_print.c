@@ -26,18 +26,6 @@ static double seconds_left(const json_t *now)
 
 /* --- JSON ------------------------------------------------------------------------------------- */
 
-static json_t *probe_json(const struct mn_probe_point *point)
-{
-    if (!point) return json_null();
-    json_t *out = json_pack("{s:I}", "step", (json_int_t)point->step);
-    for (int t = 0; t < MN_PROBE_TASKS; t++)
-        if (point->items[t])
-            json_object_set_new(out, mn_probe_names[t],
-                                json_pack("{s:I, s:I}", "items", (json_int_t)point->items[t],
-                                          "correct", (json_int_t)point->correct[t]));
-    return out;
-}
-
 static json_t *system_json(const struct mn_system_status *s)
 {
     json_t *out = json_pack(
@@ -49,7 +37,8 @@ static json_t *system_json(const struct mn_system_status *s)
                         json_pack("{s:I, s:I, s:s, s:o, s:o}", "steps", (json_int_t)s->steps,
                                   "planned_steps", (json_int_t)s->planned_steps, "stopped_by",
                                   mn_stop_names[s->system.trained.stop], "last_step",
-                                  shared(s->step), "last_probe", probe_json(s->probe)));
+                                  shared(s->step), "last_probe",
+                                  s->probe ? mn_probe_point_json(s->probe) : json_null()));
     return out;
 }
 

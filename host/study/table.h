@@ -2,7 +2,8 @@
  * that the three cannot disagree.
  *
  * table.c          making one, terminal, Markdown; html_table.c writes HTML
- * tables_spider.c, tables_mmlu.c, tables_study.c, tables_curves.c: the tables of a report */
+ * tables_spider.c, tables_mmlu.c, tables_study.c, tables_curves.c, tables_probes.c: the
+ * tables of a report */
 #ifndef MINUANO_STUDY_TABLE_H
 #define MINUANO_STUDY_TABLE_H
 
@@ -63,6 +64,7 @@ report_table tables_mmlu_subjects; /* a system and subject a row */
 report_table tables_calibration;   /* a system a row */
 report_table tables_strengths;     /* a training and strength a row */
 report_table tables_steps;         /* a training and checkpoint a row */
+report_table tables_probes;        /* a training and probe a row */
 report_table tables_tokens;        /* a system a row: what shared prefixes saved */
 
 #endif

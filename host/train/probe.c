@@ -32,7 +32,7 @@ mn_status probes_check(const struct mn_train_settings *settings, const struct mn
 
 /* --- probes.jsonl ----------------------------------------------------------------------------- */
 
-static json_t *point_json(const struct mn_probe_point *point)
+json_t *mn_probe_point_json(const struct mn_probe_point *point)
 {
     json_t *line = json_pack("{s:I}", "step", (json_int_t)point->step);
     for (int t = 0; t < MN_PROBE_TASKS; t++)
@@ -40,7 +40,6 @@ static json_t *point_json(const struct mn_probe_point *point)
             json_object_set_new(line, mn_probe_names[t],
                                 json_pack("{s:I, s:I}", "items", (json_int_t)point->items[t],
                                           "correct", (json_int_t)point->correct[t]));
-    json_object_set_new(line, "seconds", json_real(point->seconds));
     return line;
 }
 
@@ -81,7 +80,8 @@ static mn_status read_points(struct probes *probes)
 
 static void write_point(FILE *file, const struct mn_probe_point *point)
 {
-    json_t *line = point_json(point);
+    json_t *line = mn_probe_point_json(point);
+    json_object_set_new(line, "seconds", json_real(point->seconds));
     mn_json_line(file, line);
     json_decref(line);
 }

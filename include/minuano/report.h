@@ -42,6 +42,8 @@ struct mn_report_system {
     struct mn_report_shots *also; /* (also_count) as the config's mmlu.also_shots; the others are of
                                      its mmlu.shots */
     size_t also_count;
+    const struct mn_probe_point *probes; /* (probe_count) of its training, in order of step */
+    size_t probe_count;
 };
 
 /* A system against the base, on the items that both have finished. Spider by the official metric,

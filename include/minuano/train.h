@@ -53,7 +53,9 @@ struct mn_probe_point {
     double seconds;
 };
 double mn_probe_accuracy(const struct mn_probe_point *point, enum mn_probe_task task); /* or NaN */
-/* A line of probes.jsonl. */
+/* A line of probes.jsonl, but for the seconds; the caller owns it. */
+json_t *mn_probe_point_json(const struct mn_probe_point *point);
+/* The way back, seconds included. */
 MN_CHECKED mn_status mn_probe_point_read(struct mn_probe_point *out, const json_t *line,
                                          const char *where);
 
