@@ -248,7 +248,6 @@ static void keep_chunk(struct job *job, const struct chunk *chunk, mn_arena *are
 {
     int32_t *ids = MN_NEW(arena, int32_t, chunk->ids.count + 1);
     if (chunk->ids.count) memcpy(ids, chunk->ids.item, chunk->ids.count * sizeof *ids);
-    job->out->tokens += (int64_t)chunk->ids.count;
     for (size_t i = chunk->from; i < chunk->to; i++) {
         job->out->prompts[i].ids = ids;
         ids += job->out->prompts[i].count;
@@ -285,7 +284,6 @@ static void share_prefix(struct job *job, size_t from, size_t to)
     if (sharing < 2 || common < 1) return;
     int prefix = (int)job->out->prefix_count++;
     job->out->prefixes[prefix] = (struct mn_prefix){.ids = first->ids, .count = common};
-    job->out->tokens_shared += (int64_t)common * (sharing - 1);
     for (size_t i = from; i < to; i++) {
         if (!may_share(job, i)) continue;
         prompts[i].ids += common;

@@ -123,7 +123,6 @@ struct mn_mmlu_prompts {
     int *shots;                /* (count) that the prompt holds */
     bool *cut;                 /* (count) ids were lost on the left */
     size_t count;
-    int64_t tokens, tokens_shared; /* of all prompts; of these, not computed again */
 };
 MN_CHECKED mn_status mn_mmlu_prompts(const struct mn_mmlu_item *items, size_t count,
                                      enum mn_mmlu_format format, int shots, int max_tokens,
