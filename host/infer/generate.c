@@ -78,6 +78,18 @@ static mn_status check(const struct generator *g, const struct mn_prefix *prefix
     return MN_OK;
 }
 
+/* Adapters whose rows can be in the batch at once: they enter one after another, and as one leaves
+ * the next but one may be there. */
+static int adapters_at_once(const struct generator *g, int rows)
+{
+    size_t items[MN_ADAPTER_GROUPS] = {0}, fewest = g->count;
+    for (size_t i = 0; i < g->count; i++) items[g->prompts[i].adapter]++;
+    for (int a = 0; a < g->shared.adapters.count; a++)
+        if (items[a] > 0 && items[a] < fewest) fewest = items[a];
+    const size_t at_once = fewest ? (size_t)rows / fewest + 2 : 1;
+    return at_once < (size_t)g->shared.adapters.count ? (int)at_once : g->shared.adapters.count;
+}
+
 static struct mn_needs needs_of(const struct generator *g)
 {
     enum { REFERENCE_ROWS = 64, CUDA_ROWS = 2048 };
@@ -87,10 +99,11 @@ static struct mn_needs needs_of(const struct generator *g)
     struct mn_needs needs = {.sequences = rows, .memory = g->options->memory};
     needs.logit_rows = rows;
     int32_t longest_extent = 1;
+    const int adapters = adapters_at_once(g, rows);
     for (size_t p = 0; p < g->shared.count; p++) {
         int count = g->shared.prefixes[p].count;
         if (count > needs.longest) needs.longest = count;
-        needs.cache_useful += count;
+        needs.cache_useful += (int64_t)count * adapters;
     }
     for (size_t i = 0; i < g->count; i++) {
         int32_t extent = extent_of(g, i);

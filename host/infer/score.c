@@ -57,8 +57,8 @@ static struct mn_needs needs_of(const struct scorer *s)
         int count = s->shared.prefixes[p].count;
         if (count > needs.longest) needs.longest = count;
         if (count > needs.cache_least) needs.cache_least = count;
-        needs.cache_useful += count;
-        needs.tokens += count;
+        needs.cache_useful += (int64_t)count * s->shared.adapters.count;
+        needs.tokens += (int64_t)count * s->shared.adapters.count;
     }
     if (needs.cache_useful > needs.cache_least + CACHED_TOKENS)
         needs.cache_useful = needs.cache_least + CACHED_TOKENS;
