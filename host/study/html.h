@@ -1,11 +1,13 @@
 /* html.h: the pieces of report.html; one file a piece.
  *
- * html.c            text, numbers and JSON that cannot leave their place in the page
- * html_table.c      tables
- * html_plot.c       SVG: points with intervals, lines, strips
- * items_json.c      what the browser of single items shows
- * html_trade_off.c, html_curves.c, html_spider.c, html_mmlu.c, html_training.c, html_items.c:
- * sections page/             style and script report_html.c     the page: a list of its sections */
+ * - html.c: text, numbers and JSON that cannot leave their place in the page
+ * - html_table.c: tables
+ * - html_plot.c: SVG: points with intervals, lines, strips
+ * - html_trade_off.c, html_curves.c, html_spider.c, html_mmlu.c, html_training.c, html_items.c:
+ *   sections
+ * - items_json.c: what the browser of single items shows
+ * - page/: style and script
+ * - report_html.c: the page: a list of its sections */
 #ifndef MINUANO_STUDY_HTML_H
 #define MINUANO_STUDY_HTML_H
 

@@ -165,7 +165,7 @@ struct box {
     double left, top, right, bottom;
 };
 
-enum { CHARACTER = 7, LINE = 11 }; /* of a name: at most so wide, so high */
+enum { CHARACTER = 7, LINE = 13 }; /* of a name: at most so wide, so high */
 
 static bool overlap(const struct box *a, const struct box *b)
 {
@@ -198,13 +198,13 @@ static void write_name(const struct page *page, const struct frame *f, struct ta
 {
     static const struct {
         int x, y; /* from the point to the near end of the baseline */
-    } places[] = {{9, -5}, {-9, -5}, {9, 13}, {-9, 13}, {9, -16}, {-9, -16}, {9, 24}, {-9, 24}};
+    } places[] = {{9, -5}, {-9, -5}, {9, 13}, {-9, 13}, {9, -19}, {-9, -19}, {9, 27}, {-9, 27}};
     double width = (double)strlen(name) * CHARACTER;
     for (size_t i = 0; i < MN_COUNT(places); i++) {
         double near = x + places[i].x, base = y + places[i].y;
         bool right = places[i].x > 0;
-        struct box box = {right ? near : near - width, base - LINE + 2, right ? near + width : near,
-                          base + 2};
+        struct box box = {right ? near : near - width, base - LINE + 3, right ? near + width : near,
+                          base + 3};
         if (!is_free(f, taken, &box)) continue;
         *MN_PUSH(&taken->boxes) = box;
         fprintf(page->out, "<text class=\"name\" x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", near,

@@ -72,7 +72,7 @@ void html_trade_off(const struct page *page)
     for (size_t i = 1; i <= adapters && adapters <= CARDS; i++) write_card(page, i);
     if (adapters > CARDS) html_table(page, tables_trade_off);
     fputs("</div>\n", page->out);
-    draw_plot(page);
+    if (report_has_spider(page->report) && report_has_mmlu(page->report)) draw_plot(page);
     fputs("</div>\n", page->out);
     if (adapters <= CARDS) html_table(page, tables_trade_off);
     html_table(page, tables_power);

@@ -28,7 +28,10 @@ static struct cell signed_points(double change)
 {
     struct cell cell;
     double points = fabs(change) < 0.0005 ? 0 : 100 * change;
-    snprintf(cell.text, sizeof cell.text, "%s%.1f", points < 0 ? "\xE2\x88\x92" : "+",
+    snprintf(cell.text, sizeof cell.text, "%s%.1f",
+             points < 0   ? "\xE2\x88\x92"
+             : points > 0 ? "+"
+                          : "",
              fabs(points));
     return cell;
 }
@@ -106,6 +109,21 @@ static const char *digits(mn_arena *arena, int64_t value)
     return mn_arena_printf(arena, "%lld", (long long)value);
 }
 
+const char *report_model(const struct mn_report *report, mn_arena *arena)
+{
+    char *path = mn_arena_strdup(arena, report->model), *back;
+    for (char *from = path; (back = strstr(from, "/../"));) {
+        char *name = back;
+        while (name > path && name[-1] != '/') name--;
+        bool is_name = name < back && name[0] != '.';
+        if (is_name)
+            memmove(name, back + 4, strlen(back + 4) + 1);
+        else
+            from = back + 1;
+    }
+    return path;
+}
+
 /* --- sentences -------------------------------------------------------------------------------- */
 
 int report_clear(const struct mn_change *change)
@@ -143,6 +161,16 @@ const char *report_sentence(const struct mn_change *change, enum mn_language lan
 }
 
 /* --- remarks ---------------------------------------------------------------------------------- */
+
+bool report_has_spider(const struct mn_report *report)
+{
+    return report->system_count && report->systems[0].system.spider_planned > 0;
+}
+
+bool report_has_mmlu(const struct mn_report *report)
+{
+    return report->system_count && report->systems[0].system.mmlu_planned > 0;
+}
 
 int report_miss(const struct mn_verdict *verdict)
 {

@@ -20,6 +20,9 @@ struct cell cell_detectable(const struct mn_change *change); /* "3.1", "-" */
 /* The sentence with each "{}" replaced by the next of values, as many as it has. */
 const char *report_filled(mn_arena *arena, const char *sentence, const char *const *values);
 
+/* The model as the config names it, without steps back: "a/configs/../model" is "a/model". */
+const char *report_model(const struct mn_report *report, mn_arena *arena);
+
 /* What a reader must know to read the numbers, a line each, ends with NULL: missing databases, few
  * clusters, unparsed replies, items not done. Lives in the arena. */
 const char **report_remarks(const struct mn_report *report, enum mn_language language,
@@ -38,6 +41,8 @@ bool report_is_marked(const struct mn_change *change);
 int report_miss(const struct mn_verdict *verdict); /* class of a miss */
 /* In English, as in JSON and CSV: "wrong rows" for MN_SQL_NONE, "no rows" for MN_MISS_NO_ROWS. */
 const char *report_miss_words(int miss);
+bool report_has_spider(const struct mn_report *report); /* asked at all */
+bool report_has_mmlu(const struct mn_report *report);
 bool report_has_miss(const struct mn_report *report, int miss); /* of any system */
 bool report_has_calibration(const struct mn_report *report);    /* of any system */
 

@@ -32,7 +32,7 @@ static void write_head(const struct page *page)
     fprintf(out, "</style>\n</head>\n<body>\n<header><h1>%s ", SAY(page, STUDY));
     html_string(out, report->name);
     fputs("</h1>\n<p class=\"run\">", out);
-    html_string(out, report->model);
+    html_string(out, report_model(report, page->arena));
     fprintf(out, " %s ", SAY(page, ON));
     html_string(out, report->device);
     fprintf(out, " \xC2\xB7 %lld %s %lld %s \xC2\xB7 minuano ", (long long)report->items_done,
@@ -67,7 +67,7 @@ static void write_run(const struct page *page)
 {
     const struct mn_report *report = page->report;
     fputs("<dl class=\"facts\">\n", page->out);
-    write_fact(page, SAY(page, MODEL), report->model);
+    write_fact(page, SAY(page, MODEL), report_model(report, page->arena));
     write_fact(page, SAY(page, MODEL_HASH), report->model_fingerprint);
     write_fact(page, SAY(page, DEVICE), report->device);
     write_fact(page, "minuano", report->version);
@@ -90,16 +90,6 @@ static bool has_points(const struct mn_report *report)
     return report->curve_count > 0;
 }
 
-static bool has_spider(const struct mn_report *report)
-{
-    return report->system_count && report->systems[0].system.spider_planned > 0;
-}
-
-static bool has_mmlu(const struct mn_report *report)
-{
-    return report->system_count && report->systems[0].system.mmlu_planned > 0;
-}
-
 /* In order. A section that has nothing to say is left out. */
 static const struct section {
     const char *id;
@@ -109,8 +99,8 @@ static const struct section {
 } sections[] = {
     {"trade-off", SAY_TRADE_OFF, html_trade_off, has_adapters},
     {"curves", SAY_CURVES, html_curves, has_points},
-    {"spider", SAY_SPIDER, html_spider, has_spider},
-    {"mmlu", SAY_MMLU, html_mmlu, has_mmlu},
+    {"spider", SAY_SPIDER, html_spider, report_has_spider},
+    {"mmlu", SAY_MMLU, html_mmlu, report_has_mmlu},
     {"training", SAY_TRAINING, html_training, has_adapters},
     {"items", SAY_ITEMS, html_items, NULL},
     {"notes", SAY_NOTES, write_notes, NULL},

@@ -21,7 +21,7 @@ static void print_run(const struct writer *w)
 {
     const struct mn_report *report = w->report;
     fprintf(w->out, "\n## %s\n\n| | |\n| --- | --- |\n", say(w->language, SAY_RUN));
-    print_fact(w, SAY_MODEL, report->model);
+    print_fact(w, SAY_MODEL, report_model(report, w->arena));
     print_fact(w, SAY_MODEL_HASH, report->model_fingerprint);
     print_fact(w, SAY_DEVICE, report->device);
     fprintf(w->out, "| minuano | %s |\n", report->version);

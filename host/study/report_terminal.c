@@ -65,7 +65,7 @@ void mn_report_terminal(const struct mn_report *report, enum mn_language languag
     fprintf(out, "%s ", say(language, SAY_STUDY));
     terminal_text(report->name, out);
     fputs(": ", out);
-    terminal_text(report->model, out);
+    terminal_text(report_model(report, arena), out);
     fprintf(out, " %s ", say(language, SAY_ON));
     terminal_text(report->device, out);
     fputc('\n', out);

@@ -1,6 +1,7 @@
 /* table.c: tables for terminals and in Markdown. */
 #include "table.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +62,7 @@ void table_change(struct table *table, const struct mn_change *change)
     }
     table_cell(table, cell_points_interval(change));
     table_cell(table, cell_flips(change));
-    table_cell(table, cell_p(change->p));
+    table_cell(table, cell_p(change->items ? change->p : NAN));
 }
 
 void table_blank(struct table *table, int cells)

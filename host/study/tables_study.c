@@ -2,17 +2,26 @@
  */
 #include "table.h"
 
+static void add_columns(struct table *table, const enum phrase *heads, size_t count)
+{
+    for (size_t i = 0; i < count; i++) table_column(table, say(table->language, heads[i]));
+}
+
+/* A task that the study does not have has no columns. */
 void tables_trade_off(const struct mn_report *report, enum mn_language language, mn_arena *arena,
                       struct table *out)
 {
-    static const enum phrase heads[] = {SAY_ADAPTER,     SAY_CHANGE_SPIDER, SAY_FLIPS, SAY_P,
-                                        SAY_CHANGE_MMLU, SAY_FLIPS,         SAY_P};
-    OPEN_TABLE(out, arena, language, SAY_TRADE_OFF_TITLE, heads, 1);
+    static const enum phrase head[] = {SAY_ADAPTER},
+                             spider[] = {SAY_CHANGE_SPIDER, SAY_FLIPS, SAY_P},
+                             mmlu[] = {SAY_CHANGE_MMLU, SAY_FLIPS, SAY_P};
+    OPEN_TABLE(out, arena, language, SAY_TRADE_OFF_TITLE, head, 1);
+    if (report_has_spider(report)) add_columns(out, spider, MN_COUNT(spider));
+    if (report_has_mmlu(report)) add_columns(out, mmlu, MN_COUNT(mmlu));
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         const struct mn_report_comparison *c = &report->comparisons[i];
         table_text(out, c->system->system.name);
-        table_change(out, &c->spider[MN_HARDNESSES]);
-        table_change(out, &c->mmlu_micro);
+        if (report_has_spider(report)) table_change(out, &c->spider[MN_HARDNESSES]);
+        if (report_has_mmlu(report)) table_change(out, &c->mmlu_micro);
     }
 }
 
@@ -31,21 +40,26 @@ static void count_changed(const struct mn_report_comparison *c, int *up, int *do
 void tables_power(const struct mn_report *report, enum mn_language language, mn_arena *arena,
                   struct table *out)
 {
-    static const enum phrase heads[] = {
-        SAY_ADAPTER,       SAY_DETECTABLE_SPIDER, SAY_DESIGN_EFFECT, SAY_DETECTABLE_MMLU,
-        SAY_DESIGN_EFFECT, SAY_SUBJECTS_UP,       SAY_SUBJECTS_DOWN, SAY_SUBJECTS};
-    OPEN_TABLE(out, arena, language, SAY_POWER_TITLE, heads, 1);
+    static const enum phrase head[] = {SAY_ADAPTER},
+                             spider[] = {SAY_DETECTABLE_SPIDER, SAY_DESIGN_EFFECT},
+                             mmlu[] = {SAY_DETECTABLE_MMLU, SAY_DESIGN_EFFECT, SAY_SUBJECTS_UP,
+                                       SAY_SUBJECTS_DOWN, SAY_SUBJECTS};
+    OPEN_TABLE(out, arena, language, SAY_POWER_TITLE, head, 1);
+    if (report_has_spider(report)) add_columns(out, spider, MN_COUNT(spider));
+    if (report_has_mmlu(report)) add_columns(out, mmlu, MN_COUNT(mmlu));
     out->note = say(language, SAY_POWER_NOTE);
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         const struct mn_report_comparison *c = &report->comparisons[i];
-        const struct mn_change *spider = &c->spider[MN_HARDNESSES], *mmlu = &c->mmlu_micro;
         int up, down, all;
-        count_changed(c, &up, &down, &all);
         table_text(out, c->system->system.name);
-        table_cell(out, cell_detectable(spider));
-        table_number(out, "%.2f", spider->design_effect);
-        table_cell(out, cell_detectable(mmlu));
-        table_number(out, "%.2f", mmlu->design_effect);
+        if (report_has_spider(report)) {
+            table_cell(out, cell_detectable(&c->spider[MN_HARDNESSES]));
+            table_number(out, "%.2f", c->spider[MN_HARDNESSES].design_effect);
+        }
+        if (!report_has_mmlu(report)) continue;
+        count_changed(c, &up, &down, &all);
+        table_cell(out, cell_detectable(&c->mmlu_micro));
+        table_number(out, "%.2f", c->mmlu_micro.design_effect);
         table_count(out, up);
         table_count(out, down);
         table_count(out, all);

@@ -244,7 +244,7 @@ static void test_page_needs_nothing_from_elsewhere(void **state)
 static const char *points(char text[32], const json_t *value)
 {
     double number = 100 * json_number_value(value);
-    snprintf(text, 32, "%s%.1f", number < 0 ? "−" : "+", fabs(number));
+    snprintf(text, 32, "%s%.1f", number < 0 ? "−" : number > 0 ? "+" : "", fabs(number));
     return text;
 }
 

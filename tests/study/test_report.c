@@ -70,6 +70,7 @@ static const char *make_run(void)
     OK(mn_make_directories(folder));
     OK(mn_results_open(&results, test_scratch("run/results.sqlite"), true));
     OK(mn_results_set(results, "name", "by hand"));
+    OK(mn_results_set(results, "model", "../../a/configs/x/../../tiny"));
     OK(mn_results_set(results, "config", "{\"key\":1}"));
     OK(mn_results_add_system(results, &base, &id));
     OK(mn_results_add_system(results, &adapter, &id));
@@ -193,6 +194,7 @@ static void test_all_forms_carry_the_same_numbers(void **state)
     assert_non_null(
         strstr(markdown, "| adapter \"x\" | all | 6 | 1 | 66.7 % | [30.0, 90.3] | 66.7 % | 66.7 % "
                          "| +33.3 [+25.0, +50.0] | 3 / 1 | 0.625 |"));
+    assert_non_null(strstr(markdown, "| model | ../../a/tiny |"));
     assert_non_null(strstr(markdown, "2 Spider answers could not be judged"));
     FILE *file = fopen(test_scratch("run/terminal"), "w");
     assert_non_null(file);
