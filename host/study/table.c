@@ -174,11 +174,13 @@ void table_terminal(const struct table *table, FILE *out)
     fprintf(out, "\n%s\n", table->title);
     terminal_heads(table, widths, out);
     for (size_t r = 0; r < table->row_count; r++) {
-        for (size_t c = 0; c < table->column_count; c++) {
-            const char *cell = table->cells.item[r * table->column_count + c];
+        const char *const *cells = table->cells.item + r * table->column_count;
+        size_t written = table->column_count; /* nothing behind the last cell that says something */
+        while (written > 0 && !*cells[written - 1]) written--;
+        for (size_t c = 0; c < written; c++) {
             if (c) fputs("  ", out);
-            put_aligned(cell, strlen(cell), widths[c], table->columns[c].number,
-                        c + 1 == table->column_count, out);
+            put_aligned(cells[c], strlen(cells[c]), widths[c], table->columns[c].number,
+                        c + 1 == written, out);
         }
         fputc('\n', out);
     }
