@@ -112,7 +112,7 @@ static void draw_front(const struct page *page)
     fprintf(page->out, "<h3>%s</h3>\n<figure>\n", SAY(page, FRONT_TITLE));
     plot_legend(page, &plot);
     plot_points(page, &plot);
-    fprintf(page->out, "<figcaption>%s</figcaption>\n</figure>\n", SAY(page, FRONT_NOTE));
+    fprintf(page->out, "</figure>\n<p class=\"note\">%s</p>\n", SAY(page, FRONT_NOTE));
 }
 
 void html_curves(const struct page *page)

@@ -43,18 +43,24 @@ void html_cell(const struct page *page, struct cell cell)
     fprintf(page->out, "<td class=\"n\">%s</td>", localized(page->language, cell).text);
 }
 
-/* A system has several rows: the second column says which. */
+static bool begins_like(const struct table *table, size_t row, size_t other)
+{
+    return strcmp(table->cells.item[row * table->column_count],
+                  table->cells.item[other * table->column_count]) == 0;
+}
+
+/* A system has several rows, which the columns behind its name tell apart. */
 static bool is_grouped(const struct table *table)
 {
-    return table->column_count > 1 && !table->columns[1].number;
+    for (size_t r = 1; r < table->row_count; r++)
+        if (begins_like(table, r, r - 1)) return true;
+    return false;
 }
 
 static void write_row(const struct page *page, const struct table *table, size_t row)
 {
     const char *const *cells = table->cells.item + row * table->column_count;
-    /* A rule where the next system begins. */
-    bool begins = row > 0 && is_grouped(table) &&
-                  strcmp(cells[0], cells[-(ptrdiff_t)table->column_count]) != 0;
+    bool begins = row > 0 && is_grouped(table) && !begins_like(table, row, row - 1);
     fprintf(page->out, "<tr%s><th scope=\"row\">", begins ? " class=\"begins\"" : "");
     html_string(page->out, cells[0]);
     fputs("</th>", page->out);

@@ -239,7 +239,7 @@
     box.scrollIntoView({ block: 'nearest' });
   };
   document.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, select, textarea')) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || document.activeElement.closest('input, select')) return;
     if (event.key === 'j') step(1);
     else if (event.key === 'k') step(-1);
     else if (event.key === '/') { event.preventDefault(); $('search').focus(); }
