@@ -75,7 +75,9 @@ static json_t *token_json(int id)
 static mn_status inspect_model(json_t *out, mn_arena *arena, const char *folder, bool list)
 {
     struct mn_model_config c;
+    char fingerprint[65];
     MN_TRY(mn_model_config_read(&c, folder));
+    MN_TRY(mn_model_fingerprint(folder, fingerprint));
     json_t *shape = json_pack(
         "{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:b, s:f, s:f, s:o, s:o}", "hidden",
         c.hidden, "layers", c.layers, "heads", c.heads, "kv_heads", c.kv_heads, "head_dim",
@@ -84,6 +86,7 @@ static mn_status inspect_model(json_t *out, mn_arena *arena, const char *folder,
         c.tied, "rope_theta", c.rope_theta, "rms_epsilon", c.rms_eps, "bos", token_json(c.bos),
         "eos", token_json(c.eos));
     json_object_set_new(out, "kind", json_string("model"));
+    json_object_set_new(out, "fingerprint", json_string(fingerprint));
     json_object_set_new(out, "config", shape);
     json_object_set_new(out, "tokenizer",
                         json_boolean(mn_file_exists(mn_path(arena, folder, "tokenizer.model"))));

@@ -8,6 +8,9 @@
 #include "internal.h"
 #include "minuano/log.h"
 
+/* Its two matrices (rank, rank) are 134 MB each; no linear of these models is of a higher rank. */
+enum { MOST_RANK = 4096 };
+
 /* --- one module ------------------------------------------------------------------------------- */
 
 /* gram (rank, rank), upper triangle, += v vᵀ: rows of it are contiguous, so the loop is vectors. */
@@ -158,6 +161,11 @@ mn_status mn_adapter_audit(mn_arena *arena, const char *folder, struct mn_audit 
     mn_tensors *tensors = NULL;
     mn_status st;
     MN_GO(mn_adapter_config_read(&audit.config, folder));
+    if (audit.config.rank > MOST_RANK) {
+        st = mn_fail(MN_UNSUPPORTED, "%s: an audit: expected a rank of at most %d, found %d",
+                     folder, MOST_RANK, audit.config.rank);
+        goto done;
+    }
     MN_GO(mn_tensors_open(&tensors, mn_path(arena, folder, "adapter_model.safetensors")));
     const char *base = mn_tensors_metadata(tensors, BASE_FINGERPRINT);
     const size_t rank = (size_t)audit.config.rank;

@@ -170,6 +170,17 @@ done:
     return st;
 }
 
+mn_status mn_model_fingerprint(const char *folder, char out[65])
+{
+    struct mn_model_config config;
+    mn_tensors *tensors;
+    MN_TRY(mn_model_config_read(&config, folder));
+    MN_TRY(mn_tensors_open(&tensors, folder));
+    mn_fingerprint(tensors, &config, out);
+    mn_tensors_close(&tensors);
+    return MN_OK;
+}
+
 mn_status mn_model_open(mn_model **out, mn_device *device, const char *folder,
                         const struct mn_model_options *options)
 {

@@ -2,6 +2,7 @@
  *
  * Strength 0 is the base, strength 1 the adapter itself, and the last checkpoint likewise: those
  * have their answers already and are no systems of their own. */
+#include "minuano/audit.h"
 #include "minuano/log.h"
 #include "run.h"
 
@@ -80,7 +81,8 @@ static mn_status add_checkpoint(struct run *run, const struct mn_study_training 
         return MN_OK;
     }
     MN_TRY(study_fingerprint(run->arena, at.folder, &at.fingerprint));
-    MN_TRY(mn_adapter_open(&adapter, run->model, at.folder, false));
+    /* One that changes nothing is a point of the curve, of a first step without a learning rate. */
+    MN_TRY(mn_adapter_open_audited(&adapter, run->model, at.folder, true));
     *MN_PUSH(&run->adapters) = adapter;
     return add_point(run, training, &at,
                      mn_arena_printf(run->arena, "%s@step-%lld", training->name, (long long)step),

@@ -77,6 +77,8 @@ MN_CHECKED mn_status mn_model_random(mn_model **out, mn_device *device,
                                      const struct mn_model_config *config, uint64_t seed,
                                      const struct mn_model_options *options);
 void mn_model_close(mn_model **model);
+/* The same fingerprint from the files alone. */
+MN_CHECKED mn_status mn_model_fingerprint(const char *folder, char out[65]);
 /* Bytes the weights take on the device, without loading them: for --dry-run. */
 size_t mn_model_bytes(const mn_device *device, const struct mn_model_config *config,
                       const struct mn_model_options *options);

@@ -209,7 +209,18 @@ static void test_audit_of_tensors_that_do_not_fit_together_fails(void **state)
     json_object_set_new(object, "target_modules", json_pack("[s,s]", "q_proj", "k_proj"));
     OK(mn_json_write(config, object));
     FAILS(mn_adapter_audit(world.arena, folder, &audit), MN_INVALID, "k_proj.lora_A");
+    json_object_set_new(object, "r", json_integer(65536));
+    OK(mn_json_write(config, object));
+    FAILS(mn_adapter_audit(world.arena, folder, &audit), MN_UNSUPPORTED, "rank of at most 4096");
     json_decref(object);
+}
+
+static void test_fingerprint_of_the_files_is_that_of_the_model(void **state)
+{
+    (void)state;
+    char fingerprint[65];
+    OK(mn_model_fingerprint(test_fixture("model/tiny"), fingerprint));
+    assert_string_equal(fingerprint, world.model->fingerprint);
 }
 
 int main(void)
@@ -221,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_values_that_are_no_numbers_are_named),
         cmocka_unit_test(test_adapter_of_another_base_is_refused),
         cmocka_unit_test(test_audit_of_tensors_that_do_not_fit_together_fails),
+        cmocka_unit_test(test_fingerprint_of_the_files_is_that_of_the_model),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }

@@ -7,8 +7,20 @@
 #include "minuano/train.h"
 #include "support/support.h"
 
+/* Better after step 2, no better after step 4; only rank 0 is asked. */
+static mn_status ask_once_better(void *user, const mn_adapter *adapter,
+                                 struct mn_probe_point *point)
+{
+    const mn_ranks *ranks = user;
+    (void)adapter;
+    if (ranks->rank != 0) return mn_fail(MN_INVALID, "rank %d was asked", ranks->rank);
+    point->items[MN_PROBE_MMLU] = 10;
+    point->correct[MN_PROBE_MMLU] = point->step == 0 ? 3 : 5;
+    return MN_OK;
+}
+
 /* Dropout too: a mask depends on the row's number in the run, not on the rank that has it. */
-static mn_status train_here(mn_ranks *ranks, int64_t accumulation, const char *folder)
+static mn_status train_here(mn_ranks *ranks, int64_t accumulation, const char *folder, bool probed)
 {
     mn_arena *arena = NULL;
     mn_device *device = NULL;
@@ -29,7 +41,17 @@ static mn_status train_here(mn_ranks *ranks, int64_t accumulation, const char *f
     settings.accumulation = accumulation;
     settings.dropout = 0.2;
     settings.learning_rate = 1e-3;
-    MN_GO(mn_train(model, &examples, &settings, NULL, ranks, folder, &result));
+    if (probed) {
+        settings.probe_every = 2;
+        settings.probe_mmlu = 10;
+        settings.stop_metric = MN_PROBE_MMLU;
+        settings.stop_patience = 1;
+    }
+    const struct mn_probe probe = {ask_once_better, NULL, ranks};
+    MN_GO(mn_train(model, &examples, &settings, &probe, ranks, folder, &result));
+    if (probed && (result.steps != 4 || result.stop != MN_STOP_PATIENCE))
+        st = mn_fail(MN_INVALID, "expected a stop after step 4, found %lld steps",
+                     (long long)result.steps);
 done:
     mn_examples_free(&examples);
     mn_model_close(&model);
@@ -38,11 +60,11 @@ done:
     return st;
 }
 
-static int run_as_rank(const char *folder)
+static int run_as_rank(const char *folder, bool probed)
 {
     mn_ranks *ranks;
     if (mn_ranks_open(&ranks, true) != MN_OK) return 1;
-    mn_status st = train_here(ranks, 1, folder);
+    mn_status st = train_here(ranks, 1, folder, probed);
     if (st != MN_OK) fprintf(stderr, "rank %d: %s\n", ranks->rank, mn_error());
     if (st == MN_OK)
         mn_ranks_close(&ranks);
@@ -90,17 +112,24 @@ static double loss_of_line(const char *folder, int64_t line)
     return loss;
 }
 
+static int run_two_ranks(const char *folder, const char *more)
+{
+    char command[4400];
+    snprintf(command, sizeof command,
+             "mpirun -n 2 --oversubscribe --allow-run-as-root %s %s %s 2>&1", program, folder,
+             more);
+    return system(command);
+}
+
 static void test_two_ranks_train_as_one_with_twice_the_accumulation(void **state)
 {
     (void)state;
     const char *apart = test_scratch("apart"), *alone = test_scratch("alone");
-    char command[4400], a[4300], b[4300];
+    char a[4300], b[4300];
     mn_ranks *ranks;
-    snprintf(command, sizeof command, "mpirun -n 2 --oversubscribe --allow-run-as-root %s %s 2>&1",
-             program, apart);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(run_two_ranks(apart, ""), 0);
     OK(mn_ranks_open(&ranks, false));
-    OK(train_here(ranks, 2, alone));
+    OK(train_here(ranks, 2, alone, false));
     mn_ranks_close(&ranks);
     for (int64_t step = 1; step <= 7; step++)
         assert_true(fabs(loss_of_line(apart, step) - loss_of_line(alone, step)) < 1e-6);
@@ -109,11 +138,19 @@ static void test_two_ranks_train_as_one_with_twice_the_accumulation(void **state
     OK(compare_adapters(a, b));
 }
 
+/* The rule is looked at on rank 0; both end after the same step, or one would wait for ever. */
+static void test_rule_ends_every_rank_after_the_same_step(void **state)
+{
+    (void)state;
+    assert_int_equal(run_two_ranks(test_scratch("probed"), "probed"), 0);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_ranks_train_as_one_with_twice_the_accumulation)};
-    if (argc == 2) return run_as_rank(argv[1]);
+        cmocka_unit_test(test_two_ranks_train_as_one_with_twice_the_accumulation),
+        cmocka_unit_test(test_rule_ends_every_rank_after_the_same_step)};
+    if (argc >= 2) return run_as_rank(argv[1], argc == 3);
     program = argv[0];
     if (system("command -v mpirun >/dev/null") != 0) {
         puts("skipped: mpirun is not installed");
