@@ -15,6 +15,14 @@ static struct {
     void *user;
 } watcher;
 
+static struct {
+    struct posted {
+        const char *name, *format;
+        double value;
+    } item[MN_FIGURES];
+    int count;
+} posted; /* and not taken up yet */
+
 void mn_progress_phase(const char *format, ...)
 {
     va_list args;
@@ -81,6 +89,7 @@ void mn_progress_start(struct mn_progress *p, const char *title, const char *uni
                               .already = already,
                               .started = now,
                               .shown = now};
+    posted.count = 0; /* what is left was meant for other work, that failed */
     tell(p);
 }
 
@@ -123,9 +132,26 @@ void mn_progress_figure(struct mn_progress *p, const char *name, const char *for
     add_to_course(figure, value);
 }
 
+void mn_progress_post(const char *name, const char *format, double value)
+{
+    int i = 0;
+    while (i < posted.count && strcmp(posted.item[i].name, name) != 0) i++;
+    if (i == MN_FIGURES) return;
+    if (i == posted.count) posted.count++;
+    posted.item[i] = (struct posted){name, format, value};
+}
+
+static void take_up_posted(struct mn_progress *p)
+{
+    for (int i = 0; i < posted.count; i++)
+        mn_progress_figure(p, posted.item[i].name, posted.item[i].format, posted.item[i].value);
+    posted.count = 0;
+}
+
 void mn_progress_step(struct mn_progress *p, int64_t done)
 {
     p->done = done;
+    take_up_posted(p);
     if (mn_seconds() - p->told >= tell_every) tell(p);
     if (mn_log_level() >= MN_LOG_INFO &&
         mn_seconds() - p->shown >= (view_is_live() ? draw_every : line_every))
@@ -140,6 +166,7 @@ void mn_progress_now(struct mn_progress *p)
 
 void mn_progress_end(struct mn_progress *p)
 {
+    take_up_posted(p);
     tell(p);
     if (mn_log_level() >= MN_LOG_INFO) print_line(p, true);
 }

@@ -4,6 +4,7 @@
 
 #include "dry_run.h"
 #include "items.h"
+#include "minuano/log.h"
 #include "model_settings.h"
 #include "spider_line.h"
 
@@ -81,6 +82,9 @@ static mn_status finished(void *user, const struct mn_spider_result *result)
 {
     struct spider_run *run = user;
     mn_spider_tally_add(&run->tally, result->item->hardness, &result->verdict);
+    const struct mn_spider_count *all = &run->tally.by[MN_HARDNESSES];
+    if (all->judged)
+        mn_progress_post("right", "%.1f %%", 100 * (double)all->official / (double)all->judged);
     return items_put(run->items, result->item->index, result_json(result));
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "minuano/interrupt.h"
+#include "minuano/log.h"
 #include "run.h"
 
 /* Systems that a pass can take. */
@@ -11,7 +12,10 @@ struct pass {
     const struct study_asked *asked; /* (count) */
     size_t count;
     struct mn_adapters adapters;
-    int64_t shots;   /* of MMLU */
+    int64_t shots; /* of MMLU */
+    struct score {
+        int64_t answered, right;
+    } * scores;      /* (count) of this run, for those who watch it */
     mn_arena *arena; /* of the pass */
 };
 
@@ -28,6 +32,20 @@ static mn_status keep_tokens(const struct pass *pass, bool mmlu,
         if (!pass->asked[s].point)
             MN_TRY(mn_results_set_tokens(pass->run->results, pass->asked[s].system, mmlu, counts));
     return MN_OK;
+}
+
+static void show_score(const struct pass *pass, int system, bool right)
+{
+    struct score *score = &pass->scores[system];
+    score->answered++;
+    score->right += right;
+    mn_progress_post(pass->asked[system].name, "%.1f %%",
+                     100 * (double)score->right / (double)score->answered);
+}
+
+static void clear_scores(struct pass *pass)
+{
+    pass->scores = MN_NEW(pass->arena, struct score, pass->count);
 }
 
 /* --- Spider --- */
@@ -56,6 +74,8 @@ mn_status study_keep_spider(struct run *run, int system, const struct mn_spider_
 static mn_status keep_spider(void *user, const struct mn_spider_result *result)
 {
     const struct pass *pass = user;
+    if (result->verdict.official >= 0)
+        show_score(pass, result->adapter, result->verdict.official > 0);
     return study_keep_spider(pass->run, pass->asked[result->adapter].system, result);
 }
 
@@ -106,6 +126,7 @@ static mn_status evaluate_spider(struct pass *pass)
     for (size_t i = 0; i < pass->count; i++)
         MN_TRY(mark_spider(pass, &pass->asked[i], skip + i * run->spider_count, &left));
     if (left == 0) return MN_OK;
+    clear_scores(pass);
     const struct mn_spider_evaluate_options options = {
         .prompt = run->prompt,
         .extraction = (enum mn_sql_extraction)s->spider.extraction,
@@ -140,6 +161,7 @@ static mn_status keep_mmlu(void *user, size_t index, const struct mn_mmlu_result
                               .question = result->item.question->text};
     memcpy(row.choice, result->item.question->choice, sizeof row.choice);
     memcpy(row.logprob, result->logprob, sizeof row.logprob);
+    show_score(pass, result->adapter, result->predicted == result->item.question->answer);
     MN_TRY(mn_results_add_mmlu(pass->run->results, pass->asked[result->adapter].system, &row));
     return mn_interrupt_check();
 }
@@ -199,6 +221,7 @@ static mn_status evaluate_mmlu(struct pass *pass, int64_t shots)
     for (size_t i = 0; i < pass->count; i++)
         MN_TRY(mark_mmlu(pass, &pass->asked[i], skip + i * run->mmlu_count, &left));
     if (left == 0) return MN_OK;
+    clear_scores(pass);
     const char *task = s->mmlu.also_shots.count == 0
                            ? "MMLU"
                            : mn_arena_printf(pass->arena, "MMLU %lld-shot", (long long)shots);

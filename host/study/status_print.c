@@ -68,6 +68,17 @@ static void print_duration(double seconds, FILE *out)
         fprintf(out, "%ld:%02ld", s / 60, s % 60);
 }
 
+static void print_figures(const json_t *now, FILE *out)
+{
+    const char *name, *comma = "";
+    json_t *value;
+    json_object_foreach (json_object_get(now, "figures"), name, value) {
+        fprintf(out, "%s%s %.4g", comma, name, json_number_value(value));
+        comma = ", ";
+    }
+    if (*comma) fputc('\n', out);
+}
+
 static void print_now(const struct mn_study_status *status, FILE *out)
 {
     const json_t *now = status->now;
@@ -93,6 +104,7 @@ static void print_now(const struct mn_study_status *status, FILE *out)
         fputs(" ago)", out);
     }
     fputc('\n', out);
+    print_figures(now, out);
 }
 
 static void print_count(int64_t done, int64_t planned, FILE *out)

@@ -50,6 +50,9 @@ void mn_progress_note(struct mn_progress *progress, const char *format, ...) MN_
  * are not kept. */
 void mn_progress_figure(struct mn_progress *progress, const char *name, const char *format,
                         double value);
+/* The same for whatever work is going on, which takes it up at its next step: for those whom it
+ * calls back. */
+void mn_progress_post(const char *name, const char *format, double value);
 void mn_progress_step(struct mn_progress *progress, int64_t done); /* absolute, not the increment */
 void mn_progress_now(struct mn_progress *progress); /* draws a view at once: a step will be long */
 void mn_progress_end(struct mn_progress *progress);

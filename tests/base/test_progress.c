@@ -89,6 +89,22 @@ static void test_figures_beyond_the_room_are_not_kept(void **state)
     assert_string_equal(progress.figure[MN_FIGURES - 1].name, "h");
 }
 
+static void test_posted_figures_are_taken_up_at_the_next_step(void **state)
+{
+    (void)state;
+    static struct mn_progress progress;
+    mn_progress_post("of work before", "%.0f", 1);
+    mn_progress_start(&progress, "answering", "items", 10, 0);
+    mn_progress_post("right", "%.0f %%", 50);
+    mn_progress_post("right", "%.0f %%", 75);
+    mn_progress_step(&progress, 1);
+    mn_progress_step(&progress, 2);
+    assert_int_equal(progress.figures, 1);
+    assert_string_equal(progress.figure[0].name, "right");
+    assert_string_equal(progress.figure[0].text, "75 %");
+    assert_int_equal(progress.figure[0].count, 1);
+}
+
 static void test_sparkline_draws_lowest_to_highest(void **state)
 {
     (void)state;
@@ -139,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_quiet_work_says_nothing),
         cmocka_unit_test(test_course_spans_all_values_however_many),
         cmocka_unit_test(test_figures_beyond_the_room_are_not_kept),
+        cmocka_unit_test(test_posted_figures_are_taken_up_at_the_next_step),
         cmocka_unit_test(test_sparkline_draws_lowest_to_highest),
         cmocka_unit_test(test_watcher_is_told_of_the_beginning_and_the_end),
     };

@@ -13,9 +13,9 @@ tmux() { command tmux -L "minuano-$$" -f /dev/null "$@"; }
 trap 'tmux kill-server 2>/dev/null; rm -rf "$scratch"' EXIT
 screen() { tmux capture-pane -t view -p; }
 
-# bars N: the screen shows N bars, now or within ten seconds.
+# bars N: the screen shows N bars, now or within half a minute.
 bars() {
-    for _ in $(seq 100); do
+    for _ in $(seq 300); do
         found=$(screen | grep -c '/100000 steps, ')
         [ "$found" = "$1" ] && return
         sleep 0.1
@@ -31,6 +31,7 @@ screen | grep -q '^loss  *[0-9.]* *[▁▂▃▄▅▆▇█][▁▂▃▄▅▆
 for size in '50 12' '30 6' '120 40' '80 24'; do
     tmux resize-window -t view -x "${size% *}" -y "${size#* }"
     sleep 0.5
+    for _ in $(seq 100); do [ "$(screen | grep -c '^run: training')" = 1 ] && break; sleep 0.1; done
     if [ "${size% *}" -ge 50 ]; then bars 1; fi # narrower, the bar's line is cut before its words
     [ "$(screen | grep -c '^run: training')" = 1 ] || die "$size: not one view: $(screen)"
 done
@@ -48,7 +49,7 @@ bars 0
 for setting in TERM=dumb CI=true; do
     tmux send-keys -t view \
         "clear; $setting '$MINUANO' train run.json --device reference --threads 1 --output plain --train-steps 30" Enter
-    for _ in $(seq 100); do screen | grep -q 'in all' && break; sleep 0.1; done
+    for _ in $(seq 300); do screen | grep -q 'in all' && break; sleep 0.1; done
     screen | grep -q 'training: 30/30 steps, .* in all' || die "$setting: no plain line: $(screen)"
     screen | grep -q '^loss ' && die "$setting: a view: $(screen)"
     rm -rf plain
