@@ -31,8 +31,8 @@
     X(CLEAR_GAIN, "a clear gain", "um ganho claro") \
     X(CLEAR_LOSS, "a clear loss", "uma perda clara") \
     X(UNCLEAR, "no clear change", "sem mudança clara") \
-    X(WOULD_SHOW, "; a change of {} points would have shown", \
-      "; uma mudança de {} pontos teria aparecido") \
+    X(WOULD_SHOW, "; a change of {} points would likely have shown", \
+      "; uma mudança de {} pontos provavelmente teria sido detectada") \
     X(CHANGE_SPIDER, "Spider, points", "Spider, pontos") \
     X(CHANGE_MMLU, "MMLU, points", "MMLU, pontos") \
     X(FLIPS, "won / lost", "ganhas / perdidas") \
@@ -76,7 +76,7 @@
       "p de Holm: corrigido por todas as disciplinas do adaptador; abaixo de 0,05 a mudança se sustenta.") \
     X(HOLM_MARK, "stands after Holm's correction over all subjects", \
       "sustenta-se após a correção de Holm por todas as disciplinas") \
-    X(CALIBRATION_TITLE, "MMLU: how sure the answers are", "MMLU: quão seguras são as respostas") \
+    X(CALIBRATION_TITLE, "MMLU: how sure the answers are", "MMLU: quão confiantes são as respostas") \
     X(CALIBRATION_NOTE, \
       "Confidence is the probability of the answer given, when A to D sum to one; the calibration error is its mean " \
       "distance from the share of right answers, over ten bins. Mass is what A to D have of the whole vocabulary.", \
@@ -88,8 +88,7 @@
     X(CONFIDENCE_AXIS, "confidence, %", "confiança, %") \
     X(RELIABILITY, "Right answers by confidence, with 95 % intervals; grey: share of the answers.", \
       "Respostas certas por confiança, com intervalos de 95 %; em cinza: fração das respostas.") \
-    /* how sure */ \
-    X(POWER, "How sure", "Quão certo") \
+    /* what could have been found */ \
     X(POWER_TITLE, "What could have been found: smallest change in points", \
       "O que se poderia detectar: menor mudança, em pontos") \
     X(POWER_NOTE, \
@@ -98,13 +97,13 @@
       "Subjects up and down: those that stand after Holm's correction.", \
       "A menor mudança que o teste de McNemar, bilateral a 5 %, encontra em quatro de cada cinco estudos como este, " \
       "dados os itens, a fração deles que mudou e o quanto itens de um mesmo banco ou disciplina andam juntos (efeito " \
-      "do desenho). Disciplinas acima e abaixo: as que se sustentam após a correção de Holm.") \
+      "do desenho). Disciplinas em alta e em queda: as que se sustentam após a correção de Holm.") \
     X(DETECTABLE, "detectable, points", "detectável, pontos") \
     X(DETECTABLE_SPIDER, "Spider", "Spider") \
     X(DETECTABLE_MMLU, "MMLU", "MMLU") \
     X(DESIGN_EFFECT, "design effect", "efeito do desenho") \
-    X(SUBJECTS_UP, "subjects up", "disciplinas acima") \
-    X(SUBJECTS_DOWN, "subjects down", "disciplinas abaixo") \
+    X(SUBJECTS_UP, "subjects up", "disciplinas em alta") \
+    X(SUBJECTS_DOWN, "subjects down", "disciplinas em queda") \
     /* training */ \
     X(TRAINING, "Training", "Treinamento") \
     X(LOSS, "Training loss", "Loss de treinamento") \
@@ -133,8 +132,8 @@
       "A regra que encerrou {} olhou perguntas do Spider que também são avaliadas aqui.") \
     /* single items */ \
     X(CURVES, "Curves", "Curvas") \
-    X(OVER_STRENGTHS, "Over the strength of the adapter", "Pela força do adaptador") \
-    X(OVER_STEPS, "Over the steps of the training", "Pelos passos do treinamento") \
+    X(OVER_STRENGTHS, "Over the strength of the adapter", "Em função da força do adaptador") \
+    X(OVER_STEPS, "Over the steps of the training", "Em função dos passos do treinamento") \
     X(STRENGTH, "strength \xCE\xBB", "força \xCE\xBB") \
     X(CURVE_NOTE, \
       "Each point was asked {} questions of Spider and {} of MMLU, spread evenly over them; the " \
@@ -156,7 +155,7 @@
     X(TOKENS_SPIDER, "Spider: tokens", "Spider: tokens") \
     X(TOKENS_MMLU, "MMLU: tokens", "MMLU: tokens") \
     X(COMPUTED, "computed", "calculados") \
-    X(SAVED, "saved", "poupados") \
+    X(SAVED, "saved", "economizados") \
     X(ITEMS, "Single items", "Item por item") \
     X(ITEMS_CAPPED, "Only the first items of each task are in this page; results.sqlite has all.", \
       "Só os primeiros itens de cada tarefa estão nesta página; results.sqlite tem todos.") \
@@ -186,7 +185,7 @@
     X(COLUMNS, "columns", "colunas") \
     X(BYTES, "bytes", "bytes") \
     X(ONLY_DISTINCT, "right with DISTINCT kept", "certa se DISTINCT é mantido") \
-    X(NO_QUERY, "no query", "nenhuma consulta") \
+    X(NO_QUERY, "no query", "sem consulta") \
     X(SHOWN, "shown", "mostrados") \
     X(NOTHING_FOUND, "No item matches.", "Nenhum item corresponde.") \
     X(MORE, "show more", "mostrar mais") \
@@ -244,13 +243,13 @@
       "databases or subjects, with ends moved out for their small number (Hesterberg); within one " \
       "subject, or where all changed alike, Agresti and Min's.", \
       "Os intervalos são de 95 %: de Wilson para uma acurácia; para uma mudança, bootstrap " \
-      "pareado de bancos ou disciplinas inteiros, com extremos afastados por serem poucos " \
+      "pareado de bancos ou disciplinas inteiros, com extremos alargados por serem poucos " \
       "(Hesterberg); dentro de uma disciplina, ou onde todos mudaram igual, de Agresti e Min.") \
     X(NOTE_FLIPS, \
       "Won and lost: answers that became right or wrong against the base; p is the exact McNemar test's. A change is " \
       "called clear where p is below 0.05 and the interval leaves out zero.", \
       "Ganhas e perdidas: respostas que passaram a certas ou a erradas em relação à base; p é do teste exato de " \
-      "McNemar. Uma mudança é dita clara quando p fica abaixo de 0,05 e o intervalo não contém zero.") \
+      "McNemar. Uma mudança é chamada de clara quando p fica abaixo de 0,05 e o intervalo não contém zero.") \
     X(SHOTS, "shots", "exemplos") \
     X(MMLU_SHOTS, "MMLU with other numbers of shots", "MMLU com outros números de exemplos") \
     X(SEED_EXACT, "The seed study's own figures: {} of {} replies of {} are the gold query as text.", \
@@ -283,7 +282,7 @@
     X(FAULT_SORTING, \
       "Fault of the protocol: its metric sorts rows, which raises where a NULL meets a value, and " \
       "so fails correct SQL.", \
-      "Falha do protocolo: sua métrica ordena linhas, o que levanta erro quando um NULL encontra " \
+      "Falha do protocolo: sua métrica ordena linhas, o que gera erro quando um NULL encontra " \
       "um valor, e assim reprova SQL correto.") \
     X(FAULT_SETS, \
       "Fault of the protocol: its metric compares sets, which ignores duplicates and order.", \

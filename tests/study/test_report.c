@@ -204,12 +204,41 @@ static void test_all_forms_carry_the_same_numbers(void **state)
     mn_report_close(&report);
 }
 
+/* People's forms have a language, with its decimal mark; machines' have none. */
+static void test_portuguese_is_for_people(void **state)
+{
+    const char *folder = test_scratch("run");
+    struct mn_report report;
+    OK(mn_report_load(*state, folder, &report));
+    OK(mn_report_write(&report, MN_ENGLISH, folder));
+    const char *json = read_file(*state, "run/report.json"),
+               *csv = read_file(*state, "run/report.csv");
+    OK(mn_report_write(&report, MN_PORTUGUESE, folder));
+    assert_string_equal(read_file(*state, "run/report.json"), json);
+    assert_string_equal(read_file(*state, "run/report.csv"), csv);
+    const char *markdown = read_file(*state, "run/report.md");
+    assert_non_null(strstr(markdown, "- Spider: +33,3 pontos [+25,0; +50,0], sem mudança clara: "
+                                     "ganhou 3, perdeu 1, p 0,625"));
+    assert_non_null(strstr(markdown, "| 66,7 % | [30,0; 90,3] |"));
+    assert_null(strstr(markdown, "66.7"));
+    FILE *file = fopen(test_scratch("run/terminal"), "w");
+    assert_non_null(file);
+    mn_report_terminal(&report, MN_PORTUGUESE, file);
+    fclose(file);
+    const char *terminal = read_file(*state, "run/terminal");
+    assert_non_null(strstr(terminal, "acurácia de execução"));
+    assert_non_null(strstr(terminal, "+33,3 [+25,0; +50,0]"));
+    assert_null(strstr(terminal, "66.7"));
+    mn_report_close(&report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_report_numbers_are_those_by_hand),
         cmocka_unit_test(test_report_of_an_unfinished_study_compares_what_both_have),
         cmocka_unit_test(test_all_forms_carry_the_same_numbers),
+        cmocka_unit_test(test_portuguese_is_for_people),
     };
     return cmocka_run_group_tests(tests, open_arena, close_arena);
 }
