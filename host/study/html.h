@@ -57,7 +57,7 @@ struct plot {
 void plot_points(const struct page *page, const struct plot *plot);
 void plot_lines(const struct page *page, const struct plot *plot);
 void plot_legend(const struct page *page, const struct plot *plot);
-void plot_key(const struct page *page, size_t series, bool with_line); /* as in the legend */
+void plot_key(const struct page *page, size_t series, enum plot_stroke stroke); /* of the legend */
 /* Share of right answers over confidence, and how many answers there are of each. */
 void plot_reliability(const struct page *page, const char *title,
                       const struct mn_calibration *calibration, size_t series);

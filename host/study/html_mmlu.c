@@ -100,7 +100,7 @@ static void draw_subjects(const struct page *page, size_t system)
     qsort(subjects, count, sizeof *subjects, by_change);
     double scale = subject_scale(subjects, count);
     fprintf(page->out, "<details%s><summary>", system <= SUBJECTS_OPEN ? " open" : "");
-    plot_key(page, system - 1, false);
+    plot_key(page, system - 1, PLOT_MARKERS);
     html_string(page->out, c->system->system.name);
     fputs("</summary>\n", page->out);
     write_subject_heads(page, scale);

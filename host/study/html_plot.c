@@ -287,14 +287,15 @@ void plot_lines(const struct page *page, const struct plot *plot)
     fputs("</svg>\n", page->out);
 }
 
-void plot_key(const struct page *page, size_t series, bool with_line)
+void plot_key(const struct page *page, size_t series, enum plot_stroke stroke)
 {
+    bool line = stroke != PLOT_MARKERS;
     fprintf(page->out, "<svg class=\"key%s\" viewBox=\"%s\" aria-hidden=\"true\">",
-            with_line ? "" : " point", with_line ? "0 0 34 14" : "10 0 14 14");
-    if (with_line)
+            line ? "" : " point", line ? "0 0 34 14" : "10 0 14 14");
+    if (line)
         fprintf(page->out, "<path class=\"l s%zu d%zu\" d=\"M0 7H34\"/>", colour(series),
                 shape(series));
-    marker(page->out, series, 17, 7);
+    if (stroke != PLOT_LINE) marker(page->out, series, 17, 7);
     fputs("</svg> ", page->out);
 }
 
@@ -303,7 +304,7 @@ void plot_legend(const struct page *page, const struct plot *plot)
     fputs("<ul class=\"legend\">", page->out);
     for (size_t s = 0; s < plot->count; s++) {
         fputs("<li>", page->out);
-        plot_key(page, s, true);
+        plot_key(page, s, plot->series[s].stroke == PLOT_LINE ? PLOT_LINE : PLOT_JOINED);
         html_string(page->out, plot->series[s].name);
         fputs("</li>", page->out);
     }

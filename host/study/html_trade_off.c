@@ -57,7 +57,7 @@ static void write_card(const struct page *page, size_t system)
 {
     const struct mn_report_comparison *c = page_comparison(page, system);
     fputs("<article class=\"card\"><h3>", page->out);
-    plot_key(page, system - 1, false);
+    plot_key(page, system - 1, PLOT_MARKERS);
     html_string(page->out, c->system->system.name);
     fputs("</h3>\n", page->out);
     write_task(page, system, "spider", SAY(page, SPIDER), &c->spider[MN_HARDNESSES]);
