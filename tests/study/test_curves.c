@@ -75,10 +75,11 @@ static const char *make_run(void)
     return folder;
 }
 
+static mn_arena *arena;
+
 static int load(void **state)
 {
     static struct mn_report report;
-    mn_arena *arena;
     OK(mn_arena_open(&arena));
     OK(mn_report_load(arena, make_run(), &report));
     *state = &report;
@@ -88,6 +89,7 @@ static int load(void **state)
 static int unload(void **state)
 {
     mn_report_close(*state);
+    mn_arena_close(&arena);
     return 0;
 }
 
