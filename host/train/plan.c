@@ -1,7 +1,7 @@
 /* plan.c: what a training will run and take, before anything is loaded. */
 #include <limits.h>
 
-#include "loop.h"
+#include "plan.h"
 
 /* Logits of this many rows at once: 2048 x 32768 in bf16 are 134 MB, and the head's GEMM is full.
  */

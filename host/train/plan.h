@@ -1,6 +1,6 @@
-/* loop.h: what the plan and the loop share. */
-#ifndef MINUANO_TRAIN_LOOP_H
-#define MINUANO_TRAIN_LOOP_H
+/* plan.h: what a plan and a run both measure. */
+#ifndef MINUANO_TRAIN_PLAN_H
+#define MINUANO_TRAIN_PLAN_H
 
 #include "optimizer.h"
 #include "packing.h"
