@@ -33,6 +33,7 @@ struct room {
 /* What one timed call needs: the room, and what varies between rows of the table. */
 struct job {
     struct room *room;
+    int rows; /* 0: the room's tokens */
     int out, in, parts;
     double dropout;
     int sequences, length;
@@ -74,7 +75,7 @@ static struct mn_linear_forward forward_args(const struct job *j)
                                       .x = r->in[0],
                                       .weight = {.out = j->out, .in = j->in, .dense = r->weight},
                                       .lora = lora_of(j),
-                                      .rows = r->tokens,
+                                      .rows = j->rows ? j->rows : r->tokens,
                                       .ldx = j->in,
                                       .ldy = j->out,
                                       .workspace = r->workspace};
@@ -91,7 +92,7 @@ static struct mn_linear_backward backward_args(const struct job *j)
                                        .u = r->u,
                                        .weight = {.out = j->out, .in = j->in, .dense = r->weight},
                                        .lora = lora_of(j),
-                                       .rows = r->tokens,
+                                       .rows = j->rows ? j->rows : r->tokens,
                                        .ldy = j->out,
                                        .workspace = r->workspace};
 }
@@ -410,11 +411,11 @@ static mn_status time_linears(struct mn_bench_rows *rows, struct room *r, struct
     for (size_t i = 0; i < 2 * MN_COUNT(linears); i++) {
         const bool back = i >= MN_COUNT(linears);
         const size_t k = i % MN_COUNT(linears);
-        struct job job = {.room = r,
-                          .out = linears[k].out,
-                          .in = linears[k].in,
-                          .parts = linears[k].parts,
-                          .dropout = linears[k].dropout};
+        const struct job job = {.room = r,
+                                .out = linears[k].out,
+                                .in = linears[k].in,
+                                .parts = linears[k].parts,
+                                .dropout = linears[k].dropout};
         if ((int64_t)r->tokens * job.out > r->act_count) continue;
         const double flops = 2.0 * r->tokens * job.out * job.in;
         double seconds;
@@ -554,6 +555,57 @@ mn_status mn_bench_product(double *flops, mn_device *device, const struct mn_mod
     const struct job job = {.room = &room, .out = 2 * config->ff, .in = config->hidden};
     MN_GO(bench_time(&seconds, device, run_forward, &job));
     *flops = 2.0 * tokens * job.out * job.in / seconds;
+done:
+    mn_pool_close(&room.pool);
+    return st;
+}
+
+/* --- the products of a training step --- */
+
+struct products {
+    struct room *room;
+    int logit_rows;
+};
+
+static mn_status run_both_ways(const struct job *job, mn_device *device)
+{
+    MN_TRY(run_forward(job, device));
+    return run_backward(job, device);
+}
+
+static mn_status run_products(const void *products, mn_device *device)
+{
+    const struct products *p = products;
+    const struct mn_model_config *c = p->room->config;
+    const int queries = c->heads * c->head_dim;
+    const struct job layer[] = {
+        {.room = p->room, .out = p->room->qkv, .in = c->hidden},
+        {.room = p->room, .out = c->hidden, .in = queries},
+        {.room = p->room, .out = 2 * c->ff, .in = c->hidden},
+        {.room = p->room, .out = c->hidden, .in = c->ff},
+    };
+    for (int l = 0; l < c->layers; l++)
+        for (size_t i = 0; i < MN_COUNT(layer); i++) MN_TRY(run_both_ways(&layer[i], device));
+    for (int first = 0; first < p->logit_rows; first += p->room->loss_rows) {
+        const int left = p->logit_rows - first;
+        const struct job head = {.room = p->room,
+                                 .rows = left < p->room->loss_rows ? left : p->room->loss_rows,
+                                 .out = c->vocab,
+                                 .in = c->hidden};
+        MN_TRY(run_both_ways(&head, device));
+    }
+    return MN_OK;
+}
+
+mn_status mn_bench_products(double *seconds, mn_device *device,
+                            const struct mn_model_config *config, int tokens, int logit_rows)
+{
+    const struct mn_bench_kernels what = {.tokens = tokens};
+    struct room room;
+    mn_status st;
+    MN_GO(open_room(&room, device, config, &what));
+    const struct products products = {&room, logit_rows};
+    MN_GO(bench_time(seconds, device, run_products, &products));
 done:
     mn_pool_close(&room.pool);
     return st;

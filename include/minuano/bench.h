@@ -53,7 +53,14 @@ struct mn_bench_job {
 /* The product rate above, for the floor of a job, in FLOP/s. */
 MN_CHECKED mn_status mn_bench_product(double *flops, mn_device *device,
                                       const struct mn_model_config *config, int tokens);
-/* A step: forward, backward, gradient norm, AdamW, over packed sequences of `length`. */
+/* The floor of a training step: seconds of its frozen products alone, every layer's and the head's,
+ * forward and for the gradient of their input. Run it behind the steps: a GPU at its power limit
+ * clocks down, and a floor measured on a cold one is no floor. */
+MN_CHECKED mn_status mn_bench_products(double *seconds, mn_device *device,
+                                       const struct mn_model_config *config, int tokens,
+                                       int logit_rows);
+/* A step: forward, backward, gradient norm, AdamW, over packed sequences of `length`; percent of
+ * its products' floor. */
 MN_CHECKED mn_status mn_bench_train(struct mn_bench_rows *rows, mn_model *model,
                                     const struct mn_bench_job *job);
 /* Four options at the end of each prompt. */
