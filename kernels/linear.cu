@@ -33,17 +33,23 @@ static mn_status expand(const __nv_bfloat16 **out, const struct mn_weight *weigh
 
 extern "C" size_t mn_cuda_linear_forward_workspace(const struct mn_linear_forward *args)
 {
-    return aligned(expanded_bytes(&args->weight) + 1); /* never nothing: the checks ask for one */
+    /* Never nothing: the checks ask for one. */
+    return aligned(expanded_bytes(&args->weight) + 1) +
+           lora_masks_bytes(&args->lora, args->rows, args->weight.in);
 }
 
 /* y = u·Bᵀ of a group's rows, whose u begins at `u`; zero in columns that no part adapts. */
 static mn_status write_group(const struct mn_linear_forward *args,
                              const struct mn_lora_group *group, __nv_bfloat16 *u, mn_stream s)
 {
+    const int rows = group->rows, in = args->weight.in;
     const __nv_bfloat16 *x = bf16(args->x) + group->first_row * args->ldx;
     __nv_bfloat16 *y = bf16(args->y) + group->first_row * args->ldy;
-    MN_TRY(lora_project(u, x, &group->lora, group->rows, args->weight.in, args->ldx, s));
-    return lora_raise(y, u, &group->lora, group->rows, args->weight.out, args->ldy, s);
+    void *room = static_cast<char *>(args->workspace) + aligned(expanded_bytes(&args->weight) + 1);
+    const uint8_t *masks;
+    MN_TRY(lora_draw_masks(&masks, room, &group->lora, rows, in, s));
+    MN_TRY(lora_project(u, x, masks, &group->lora, rows, in, args->ldx, s));
+    return lora_raise(y, u, &group->lora, rows, args->weight.out, args->ldy, s);
 }
 
 /* y = 0 in rows first … end-1, which have no adapter. */
@@ -103,66 +109,58 @@ extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args
 /* --- backward
  * --------------------------------------------------------------------------------------- */
 
-/* Workspace: the expanded weight, du, the stretches of dA. */
-extern "C" size_t mn_cuda_linear_backward_workspace(const struct mn_linear_backward *args)
+static size_t larger(size_t a, size_t b)
 {
-    const struct mn_lora *lora = &args->lora;
-    size_t bytes = expanded_bytes(&args->weight);
-    if (lora->parts == 0) return bytes;
-    return bytes + aligned((size_t)args->rows * lora->rank * sizeof(__nv_bfloat16)) +
-           lora_gradient_workspace(lora, args->rows, args->weight.in);
+    return a > b ? a : b;
 }
 
-/* du[:, part] = scale · dy[:, part]·B, and db += dy[:, part]ᵀ·u[:, part]. */
-static mn_status backward_part(const struct mn_linear_backward *args, int p, __nv_bfloat16 *du,
-                               mn_stream s)
+/* Workspace: the expanded weight, the masks, du, and the shares of sums, one product's at a time.
+ */
+struct backward_room {
+    char *masks, *du, *shares, *end;
+};
+
+static struct backward_room backward_room_of(const struct mn_linear_backward *args)
 {
     const struct mn_lora *lora = &args->lora;
-    const struct mn_lora_part *part = &lora->part[p];
-    const __nv_bfloat16 *dy = bf16(args->dy) + part->out_begin;
-    struct gemm down = {.op = "linear_backward: dy·B",
-                        .d = du + part->rank_begin,
-                        .a = dy,
-                        .b = bf16(lora->b) + mn_lora_b_offset(lora, p),
-                        .rows = args->rows,
-                        .cols = part->rank,
-                        .depth = part->out,
-                        .ldd = lora->rank,
-                        .lda = args->ldy,
-                        .ldb = part->rank,
-                        .alpha = part->scale};
-    MN_TRY(gemm_run(&down, s));
-    struct gemm outer = {.op = "linear_backward: dyᵀ·u",
-                         .d = args->db + mn_lora_b_offset(lora, p),
-                         .a = dy,
-                         .b = bf16(args->u) + part->rank_begin,
-                         .rows = part->out,
-                         .cols = part->rank,
-                         .depth = args->rows,
-                         .ldd = part->rank,
-                         .lda = args->ldy,
-                         .ldb = lora->rank,
-                         .a_by_column = true,
-                         .d_is_f32 = true,
-                         .alpha = 1.0f,
-                         .beta = 1.0f};
-    return gemm_run(&outer, s);
+    const int rows = args->rows, in = args->weight.in;
+    struct backward_room room;
+    room.masks = static_cast<char *>(args->workspace) + expanded_bytes(&args->weight);
+    room.du = room.masks + aligned(lora_masks_bytes(lora, rows, in));
+    room.shares = room.du + aligned((size_t)rows * lora->rank * sizeof(__nv_bfloat16));
+    room.end = room.shares +
+               larger(lora_lower_workspace(lora, rows), lora_gradient_workspace(lora, rows, in));
+    return room;
+}
+
+extern "C" size_t mn_cuda_linear_backward_workspace(const struct mn_linear_backward *args)
+{
+    struct mn_linear_backward unplaced = *args;
+    unplaced.workspace = NULL;
+    return args->lora.parts ? (size_t)(uintptr_t)backward_room_of(&unplaced).end
+                            : expanded_bytes(&args->weight);
+}
+
+/* The gradients of A and B; leaves what the adapter adds to dx, if that is wanted, in dx. */
+static mn_status adapter_backward(const struct mn_linear_backward *args, mn_stream s)
+{
+    const struct mn_lora *lora = &args->lora;
+    const int rows = args->rows, in = args->weight.in;
+    const struct backward_room room = backward_room_of(args);
+    __nv_bfloat16 *du = reinterpret_cast<__nv_bfloat16 *>(room.du);
+    const uint8_t *masks;
+    MN_TRY(lora_draw_masks(&masks, room.masks, lora, rows, in, s));
+    MN_TRY(lora_lower(du, args->db, bf16(args->dy), bf16(args->u), lora, rows, args->ldy,
+                      room.shares, s));
+    MN_TRY(lora_gradient(args->da, du, bf16(args->x), masks, lora, rows, in, room.shares, s));
+    return args->dx ? lora_spread(bf16(args->dx), du, masks, lora, rows, in, s) : MN_OK;
 }
 
 extern "C" mn_status mn_cuda_linear_backward(const struct mn_linear_backward *args, mn_stream s)
 {
     MN_TRY(mn_check_linear_backward(args));
     if (args->rows == 0) return MN_OK;
-    const struct mn_lora *lora = &args->lora;
-    int in = args->weight.in;
-    char *room = static_cast<char *>(args->workspace) + expanded_bytes(&args->weight);
-    __nv_bfloat16 *du = reinterpret_cast<__nv_bfloat16 *>(room);
-    for (int p = 0; p < lora->parts; p++) MN_TRY(backward_part(args, p, du, s));
-    if (lora->parts > 0) {
-        room += aligned((size_t)args->rows * lora->rank * sizeof(__nv_bfloat16));
-        MN_TRY(lora_gradient(args->da, du, bf16(args->x), lora, args->rows, in, room, s));
-    }
-    if (!args->dx) return MN_OK;
+    if (!args->dx) return args->lora.parts ? adapter_backward(args, s) : MN_OK;
     const __nv_bfloat16 *weight;
     MN_TRY(expand(&weight, &args->weight, args->workspace, s));
     struct gemm base = {.op = "linear_backward",
@@ -170,15 +168,15 @@ extern "C" mn_status mn_cuda_linear_backward(const struct mn_linear_backward *ar
                         .a = bf16(args->dy),
                         .b = weight,
                         .rows = args->rows,
-                        .cols = in,
+                        .cols = args->weight.in,
                         .depth = args->weight.out,
-                        .ldd = in,
+                        .ldd = args->weight.in,
                         .lda = args->ldy,
-                        .ldb = in,
+                        .ldb = args->weight.in,
                         .alpha = 1.0f};
-    if (lora->parts > 0) {
+    if (args->lora.parts > 0) {
         MN_TRY(gemm_prepare(&base, s));
-        MN_TRY(lora_spread(bf16(args->dx), du, lora, args->rows, in, s));
+        MN_TRY(adapter_backward(args, s));
         base.beta = 1.0f;
     }
     return gemm_run(&base, s);

@@ -1,25 +1,40 @@
-/* lora.cuh: the narrow products of an adapter that cuBLAS cannot do: those with a dropout mask, and
- * those that sum over tokens into a small matrix. linear.cu puts them together. */
+/* lora.cuh: the narrow products of an adapter that cuBLAS cannot do at the speed of memory: those
+ * with a dropout mask, and those that sum over tokens into a small matrix. linear.cu puts them
+ * together; lora.cu has the forward ones, lora_lower.cu and lora_backward.cu the gradients. */
 #ifndef MINUANO_KERNELS_LORA_CUH
 #define MINUANO_KERNELS_LORA_CUH
 
 #include "common.cuh"
 
+/* The masks of all parts: byte c/8 of row r of part p begins at ((p·rows + r)·4·mn_bit_groups(in)),
+ * and bit c%8 of it is 1 where column c is kept. Drawn once a pass, a bit an element. */
+size_t lora_masks_bytes(const struct mn_lora *lora, int rows, int in);
+/* *masks = NULL without dropout, which stands for all ones; else `room`, filled. */
+MN_CHECKED mn_status lora_draw_masks(const uint8_t **masks, void *room, const struct mn_lora *lora,
+                                     int rows, int in, mn_stream s);
+
 /* u (rows, rank) = scale · (mask∘x/(1-p))·Aᵀ; x (rows, in) has row stride ldx. */
-MN_CHECKED mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x,
+MN_CHECKED mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const uint8_t *masks,
                                   const struct mn_lora *lora, int rows, int in, int64_t ldx,
                                   mn_stream s);
 /* y (rows, out) = u·Bᵀ in the columns of each part, zero in the others; row stride ldy. */
 MN_CHECKED mn_status lora_raise(__nv_bfloat16 *y, const __nv_bfloat16 *u,
                                 const struct mn_lora *lora, int rows, int out, int64_t ldy,
                                 mn_stream s);
-/* dx (rows, in) = sum over the parts of mask∘(du·A)/(1-p); du (rows, rank), dx dense. */
-MN_CHECKED mn_status lora_spread(__nv_bfloat16 *dx, const __nv_bfloat16 *du,
-                                 const struct mn_lora *lora, int rows, int in, mn_stream s);
+
+/* du (rows, rank) = scale · dy·B and db += dyᵀ·u by part, in one read of dy (rows, ·), row stride
+ * ldy; u (rows, rank). */
+size_t lora_lower_workspace(const struct mn_lora *lora, int rows);
+MN_CHECKED mn_status lora_lower(__nv_bfloat16 *du, float *db, const __nv_bfloat16 *dy,
+                                const __nv_bfloat16 *u, const struct mn_lora *lora, int rows,
+                                int64_t ldy, void *workspace, mn_stream s);
 /* da (rank, in) += duᵀ·(mask∘x/(1-p)); x (rows, in) dense. */
 size_t lora_gradient_workspace(const struct mn_lora *lora, int rows, int in);
 MN_CHECKED mn_status lora_gradient(float *da, const __nv_bfloat16 *du, const __nv_bfloat16 *x,
-                                   const struct mn_lora *lora, int rows, int in, void *workspace,
-                                   mn_stream s);
+                                   const uint8_t *masks, const struct mn_lora *lora, int rows,
+                                   int in, void *workspace, mn_stream s);
+/* dx (rows, in) = sum over the parts of mask∘(du·A)/(1-p); du (rows, rank), dx dense. */
+MN_CHECKED mn_status lora_spread(__nv_bfloat16 *dx, const __nv_bfloat16 *du, const uint8_t *masks,
+                                 const struct mn_lora *lora, int rows, int in, mn_stream s);
 
 #endif

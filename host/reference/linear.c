@@ -36,15 +36,16 @@ struct mask {
 /* keep[i] = 1/(1-p) or 0 for the elements of one row. */
 static void keep_factors(float *keep, const struct mask *m, int64_t row)
 {
-    uint64_t stream = mn_stream_id(MN_RANDOM_DROPOUT, m->module);
-    uint64_t first = (uint64_t)(*m->lora->first_row + row) * (uint64_t)m->in_dim;
-    double threshold = (double)m->lora->dropout * 4294967296.0;
-    float kept = 1.0f / (1.0f - m->lora->dropout);
-    int i = 0;
-    while (i < m->in_dim) {
-        struct mn_philox block = mn_philox(m->lora->seed, stream, (first + (uint64_t)i) >> 2);
-        for (int w = (int)((first + (uint64_t)i) & 3); w < 4 && i < m->in_dim; w++, i++)
-            keep[i] = (double)block.word[w] < threshold ? 0.0f : kept;
+    const uint64_t stream = mn_stream_id(MN_RANDOM_DROPOUT, m->module);
+    const int words = mn_bit_groups(m->in_dim);
+    const uint64_t first = (uint64_t)(*m->lora->first_row + row) * (uint64_t)words;
+    const uint32_t threshold = mn_drop_threshold(m->lora->dropout);
+    const float kept = 1.0f / (1.0f - m->lora->dropout);
+    for (int w = 0; w < words; w++) {
+        const uint32_t dropped =
+            mn_random_bits(m->lora->seed, stream, first + (uint64_t)w, threshold);
+        for (int i = 0; i < 32 && 32 * w + i < m->in_dim; i++)
+            keep[32 * w + i] = dropped >> i & 1 ? 0.0f : kept;
     }
 }
 

@@ -118,13 +118,20 @@ struct mn_lora {
     const mn_act *b; /* the parts' B one after the other, each dense (out_p, rank_p), at element
                         b_offset below */
     float dropout;   /* probability of zero, on A's input only; 0: none */
-    /* Mask of element (row, col) of module m: word mn_random_word(seed,
-     * mn_stream_id(MN_RANDOM_DROPOUT, m), (first_row + row) * in + col) < dropout * 2^32 is
-     * dropped. first_row numbers the tokens of the whole run. */
+    /* Element (row, col) of module m is dropped where bit col % 32 of mn_random_bits(seed,
+     * mn_stream_id(MN_RANDOM_DROPOUT, m), (first_row + row) * mn_bit_groups(in) + col / 32,
+     * mn_drop_threshold(dropout)) is 1. first_row numbers the tokens of the whole run. */
     uint64_t seed;
     const int64_t
         *first_row; /* one element on the device, so that a captured step can be replayed */
 };
+
+/* Of mn_random_bits: the nearest multiple of 2^-16 below 1. */
+static inline uint32_t mn_drop_threshold(float dropout)
+{
+    const uint32_t nearest = (uint32_t)((double)dropout * 65536 + 0.5);
+    return nearest < 65535 ? nearest : 65535;
+}
 
 /* Element of b where part p begins. */
 static inline int64_t mn_lora_b_offset(const struct mn_lora *lora, int p)

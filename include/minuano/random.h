@@ -18,7 +18,7 @@
 /* High 32 bits of a stream; the low 32 bits are free for the use (layer, module, sequence). */
 enum mn_random_stream {
     MN_RANDOM_INIT = 1,    /* adapter initialization */
-    MN_RANDOM_DROPOUT = 2, /* low bits: see mn_dropout in ops.h */
+    MN_RANDOM_DROPOUT = 2, /* low bits: the module; see struct mn_lora in ops.h */
     MN_RANDOM_SAMPLE = 3,  /* low bits: number of the sequence */
     MN_RANDOM_SHUFFLE = 4, /* low bits: epoch */
     MN_RANDOM_WEIGHTS = 5, /* random models for bench and tests */
@@ -58,6 +58,32 @@ MN_DEVICE_INLINE struct mn_philox mn_philox(uint64_t seed, uint64_t stream, uint
 MN_DEVICE_INLINE uint32_t mn_random_word(uint64_t seed, uint64_t stream, uint64_t i)
 {
     return mn_philox(seed, stream, i >> 2).word[i & 3];
+}
+
+/* Group i of a stream: 32 bits, each 1 with probability threshold / 2^16 for a threshold below
+ * 2^16, any two of them independent. Bit b is the carry out of v + threshold, where bits 8 … 15 of
+ * v are bits b of words 8·i … 8·i+7, and bits 0 … 7 of v, which decide one time in 256, are bits
+ * b+11 of the same words, exclusive or bits b+21 (modulo 32). So the words are digits of 32 numbers
+ * at once, and all carries take one step a digit. */
+MN_DEVICE_INLINE uint32_t mn_random_bits(uint64_t seed, uint64_t stream, uint64_t i,
+                                         uint32_t threshold)
+{
+    const struct mn_philox block[2] = {mn_philox(seed, stream, 2 * i),
+                                       mn_philox(seed, stream, 2 * i + 1)};
+    uint32_t carry = 0;
+    for (int j = 0; j < 16; j++) {
+        const uint32_t word = block[j / 4 % 2].word[j % 4];
+        const uint32_t low = (word >> 11 | word << 21) ^ (word >> 21 | word << 11);
+        const uint32_t digit = j < 8 ? low : word, added = 0u - (threshold >> j & 1u);
+        carry = (digit & added) | (carry & (digit | added));
+    }
+    return carry;
+}
+
+/* Groups of 32 that hold `count` bits. */
+MN_DEVICE_INLINE int mn_bit_groups(int count)
+{
+    return count / 32 + (count % 32 > 0);
 }
 
 /* In (0, 1), never 0 nor 1: 23 bits, centred. */

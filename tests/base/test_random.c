@@ -67,6 +67,38 @@ static void test_normal_has_mean_0_and_variance_1(void **state)
     assert_true(fabs(squares / COUNT - 1) < 5 * sqrt(2.0 / COUNT));
 }
 
+static void test_bits_carry_their_share_at_every_place(void **state)
+{
+    (void)state;
+    enum { COUNT = 20000 };
+    static const uint32_t thresholds[] = {0, 1, 255, 3277, 32768, 65535};
+    for (size_t t = 0; t < MN_COUNT(thresholds); t++) {
+        const double p = thresholds[t] / 65536.0;
+        int ones[32] = {0};
+        for (uint64_t i = 0; i < COUNT; i++) {
+            const uint32_t bits = mn_random_bits(1, 2, i, thresholds[t]);
+            for (int b = 0; b < 32; b++) ones[b] += (int)(bits >> b & 1);
+        }
+        for (int b = 0; b < 32; b++) /* five deviations, and none where nothing can vary */
+            assert_true(fabs(ones[b] - p * COUNT) <= 5 * sqrt(COUNT * p * (1 - p)));
+    }
+}
+
+/* Halfway between two upper digits, where the lower ones matter most. */
+static void test_bits_of_a_group_do_not_depend_on_each_other(void **state)
+{
+    (void)state;
+    enum { COUNT = 200000 };
+    const double p = 32896 / 65536.0;
+    static int both[32];
+    for (uint64_t i = 0; i < COUNT; i++) {
+        const uint32_t bits = mn_random_bits(3, 4, i, 32896);
+        for (int d = 1; d < 32; d++) both[d] += (int)(bits & bits >> d & 1);
+    }
+    for (int d = 1; d < 32; d++)
+        assert_true(fabs(both[d] - p * p * COUNT) <= 5 * sqrt(COUNT * p * p * (1 - p * p)));
+}
+
 static void test_permutation_holds_each_once_and_moves_them(void **state)
 {
     (void)state;
@@ -92,6 +124,8 @@ int main(void)
         cmocka_unit_test(test_four_words_share_a_block),
         cmocka_unit_test(test_uniform_never_reaches_its_ends),
         cmocka_unit_test(test_normal_has_mean_0_and_variance_1),
+        cmocka_unit_test(test_bits_carry_their_share_at_every_place),
+        cmocka_unit_test(test_bits_of_a_group_do_not_depend_on_each_other),
         cmocka_unit_test(test_permutation_holds_each_once_and_moves_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,10 +36,17 @@ static struct mn_lora three_parts(int out, float dropout)
 static double keep(const struct problem *q, int part, int row, int col)
 {
     if (q->lora.dropout == 0) return 1;
-    uint32_t word = mn_random_word(SEED, mn_stream_id(MN_RANDOM_DROPOUT, q->lora.part[part].module),
-                                   (uint64_t)(FIRST_ROW + row) * (uint64_t)q->in + (uint64_t)col);
-    double p = (double)q->lora.dropout;
-    return (double)word < p * 4294967296.0 ? 0 : 1 / (1 - p);
+    const uint64_t stream = mn_stream_id(MN_RANDOM_DROPOUT, q->lora.part[part].module);
+    const uint64_t group =
+        (uint64_t)(FIRST_ROW + row) * (uint64_t)((q->in + 31) / 32) + (uint64_t)col / 32;
+    const double p = (double)q->lora.dropout;
+    double sum = round(p * 65536); /* digit by digit, lest the test repeat what it tests */
+    for (int j = 0; j < 8; j++) {
+        const uint32_t word = mn_random_word(SEED, stream, 8 * group + (uint64_t)j);
+        const uint32_t low = (word >> (col + 11) % 32 ^ word >> (col + 21) % 32) & 1;
+        sum += (double)((word >> col % 32 & 1) << (8 + j)) + (double)(low << j);
+    }
+    return sum >= 65536 ? 0 : 1 / (1 - p);
 }
 
 /* u (rank) of one row, scale included. */

@@ -1,6 +1,6 @@
 /* Linear with LoRA on CUDA against the reference, in shapes beyond one tile of every kernel: more
- * rows than a wave of blocks, ranks wider than a tile of rank columns, a width that is no multiple
- * of the tile, and odd ones. */
+ * rows than a wave of blocks, ranks wider than a tile of rank columns, parts wider than a slice, a
+ * width that is no multiple of the tile, and odd ones. */
 #include "support/pair.h"
 
 static const struct {
@@ -10,6 +10,7 @@ static const struct {
     {4300, 136, 200, {8, 40, 16}, 0.1f}, {4300, 136, 200, {4, 4, 4}, 0},
     {300, 520, 136, {16, 16, 16}, 0.3f}, {33, 100, 60, {6, 3, 33}, 0.2f},
     {257, 31, 24, {5, 1, 2}, 0.25f},     {1, 4096, 96, {16, 16, 16}, 0.05f},
+    {70, 64, 18432, {16, 24, 8}, 0.1f},  {100, 60, 16500, {16, 3, 20}, 0.05f},
 };
 
 static struct mn_lora parts_of(size_t i)
