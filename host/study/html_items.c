@@ -36,7 +36,8 @@ static json_t *words(const struct page *page)
                {"columns", SAY_COLUMNS},
                {"bytes", SAY_BYTES},
                {"only_distinct", SAY_ONLY_DISTINCT},
-               {"answer", SAY_ANSWER}};
+               {"answer", SAY_ANSWER},
+               {"reply", SAY_REPLY}};
     for (size_t i = 0; i < MN_COUNT(own); i++)
         json_object_set_new(out, own[i].key, json_string(say(page->language, own[i].phrase)));
     for (int h = 0; h < MN_HARDNESSES; h++)

@@ -74,19 +74,32 @@ static json_t *rows_json(const char *shown)
     return out ? out : json_null();
 }
 
-/* [verdict, its query, its rows (-1: none, -2: those of gold), class of miss, message,
- * 1: right with DISTINCT kept]; what is zero or empty at the end is left out. */
-static json_t *spider_answer(const struct mn_spider_row *row, json_t *queries, json_t *rows,
+/* What the model said, where that is more than its query; else NULL. */
+static json_t *reply_json(const struct mn_spider_row *row)
+{
+    const char *reply = row->reply;
+    size_t length = row->reply_length;
+    while (length && strchr(" \n\t;", reply[length - 1])) length--;
+    while (length && strchr(" \n\t", *reply)) reply++, length--;
+    bool same = length == row->sql_length && memcmp(reply, row->sql, length) == 0;
+    return same || !length ? NULL : short_text(reply, length);
+}
+
+/* [verdict, its query, its rows (-1: none, -2: those of gold), its reply (-1: the query alone),
+ * class of miss, message, 1: right with DISTINCT kept]; of a hit only the first four. Query, rows
+ * and reply are places in the item's lists. */
+static json_t *spider_answer(const struct mn_spider_row *row, json_t *texts, json_t *rows,
                              const json_t *gold_rows)
 {
     const struct mn_verdict *verdict = &row->verdict;
-    json_t *found = rows_json(row->rows);
+    json_t *found = rows_json(row->rows), *reply = reply_json(row);
     json_int_t place = json_is_null(found)            ? -1
                        : json_equal(found, gold_rows) ? -2
                                                       : place_of(rows, json_incref(found));
     json_decref(found);
-    json_t *out = json_pack("[i,I,I]", verdict->official,
-                            place_of(queries, short_text(row->sql, row->sql_length)), place);
+    json_int_t query = place_of(texts, short_text(row->sql, row->sql_length));
+    json_t *out = json_pack("[i,I,I,I]", verdict->official, query, place,
+                            reply ? place_of(texts, reply) : (json_int_t)-1);
     if (verdict->official != 0) return out;
     json_array_append_new(out, json_integer(report_miss(verdict)));
     if (!verdict->message[0] && !verdict->distinct) return out;
@@ -111,21 +124,21 @@ static const struct mn_spider_row *first_spider(const struct walk *w)
     return first;
 }
 
-/* [index, database, hardness, question, gold query, its rows, queries, rows, answers] */
+/* [index, database, hardness, question, gold query, its rows, texts, rows, answers] */
 static json_t *spider_item(struct walk *w, const struct mn_spider_row *first, struct names *names)
 {
-    json_t *answers = json_array(), *queries = json_array(), *rows = json_array();
+    json_t *answers = json_array(), *texts = json_array(), *rows = json_array();
     json_t *gold_rows = rows_json(first->gold_rows);
     for (size_t s = 0; s < w->page->report->system_count; s++) {
         const struct mn_spider_row *row = spider_row(w, s);
         bool has = row && row->index == first->index;
         json_array_append_new(answers,
-                              has ? spider_answer(row, queries, rows, gold_rows) : json_null());
+                              has ? spider_answer(row, texts, rows, gold_rows) : json_null());
         w->next[s] += has;
     }
     return json_pack("[I,I,i,o,o,o,o,o,o]", (json_int_t)first->index,
                      name_number(names, first->db_id), (int)first->hardness,
-                     short_string(first->question), short_string(first->gold), gold_rows, queries,
+                     short_string(first->question), short_string(first->gold), gold_rows, texts,
                      rows, answers);
 }
 

@@ -175,6 +175,7 @@
     X(FLIP, "against the base", "em relação à base") \
     X(MISS, "class of miss", "classe de erro") \
     X(ANSWER, "answer", "resposta") \
+    X(REPLY, "the whole reply", "a resposta inteira") \
     X(DATABASE, "database", "banco") \
     X(SEARCH, "search", "busca") \
     X(GOLD, "gold", "gabarito") \
@@ -233,6 +234,11 @@
       "Os intervalos do MMLU se apoiam em {} disciplinas: são largos e imprecisos.") \
     X(NOTE_ONE_SUBJECT, "All MMLU questions are of one subject: nothing can be said of others, and no interval is given.", \
       "Todas as questões do MMLU são de uma só disciplina: nada se pode dizer de outras, e não há intervalo.") \
+    X(NOTE_MANY, \
+      "{} adapters are compared with the base: intervals and p are each one's own, and the best of many looks better " \
+      "than it is.", \
+      "{} adaptadores são comparados com a base: intervalos e p são de cada um, e o melhor de muitos parece melhor do " \
+      "que é.") \
     X(NOTE_UNPARSED, "{} MMLU replies name no letter: counted as wrong.", \
       "{} respostas do MMLU não citam letra: contam como erradas.") \
     X(NOTE_CUT, \

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FEW_CLUSTERS = 30, REMARKS = 16 };
+enum { FEW_CLUSTERS = 30, MANY_ADAPTERS = 3, REMARKS = 16 };
 
 struct cell cell_percent(double share)
 {
@@ -193,6 +193,7 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
     const char **remarks =
         MN_NEW(arena, const char *,
                REMARKS + (last - protocol) + PROBE_REMARKS * (ptrdiff_t)report->system_count);
+    const int64_t adapters = (int64_t)report->system_count - 1;
     int64_t databases = 0, subjects = 0, missing = 0, unparsed = 0, cut = 0;
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         databases = report->comparisons[i].spider[MN_HARDNESSES].clusters;
@@ -215,6 +216,7 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
         {databases > 1 && databases < FEW_CLUSTERS, SAY_NOTE_DATABASES, databases},
         {subjects == 1, SAY_NOTE_ONE_SUBJECT, 1},
         {subjects > 1 && subjects < FEW_CLUSTERS, SAY_NOTE_SUBJECTS, subjects},
+        {adapters >= MANY_ADAPTERS, SAY_NOTE_MANY, adapters},
         {unparsed > 0, SAY_NOTE_UNPARSED, unparsed},
         {cut > 0, SAY_NOTE_CUT, cut},
         {true, SAY_NOTE_INTERVALS, 0},

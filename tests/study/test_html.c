@@ -25,6 +25,7 @@ static int close_arena(void **state)
 #define HOSTILE                                                                                    \
     "</script><script>alert(1)</script><!--<script>\"'><img src=x onerror=alert(2)>"               \
     "&amp;]]>\x1B[2J\xFF\xC3\xE2\x80\xAE"
+static const char hostile_reply[] = "Sure! " HOSTILE "\0</details>";
 static const char hostile_sql[] = "SELECT '" HOSTILE "\0</pre></noscript>";
 
 static void add_spider(mn_results *results, int system, int64_t index, int verdict)
@@ -33,9 +34,10 @@ static void add_spider(mn_results *results, int system, int64_t index, int verdi
                                 .db_id = index % 2 ? "farm" : "f<b>erry",
                                 .question = "Who? " HOSTILE,
                                 .gold = "SELECT 1 -- " HOSTILE,
-                                .reply = hostile_sql,
+                                .reply = system ? hostile_reply : hostile_sql,
                                 .sql = hostile_sql,
-                                .reply_length = sizeof hostile_sql - 1,
+                                .reply_length =
+                                    system ? sizeof hostile_reply - 1 : sizeof hostile_sql - 1,
                                 .sql_length = sizeof hostile_sql - 1,
                                 .gold_rows = "{\"rows\":0,\"columns\":1,\"first\":[]}",
                                 .rows = "{\"rows\":1,\"columns\":3,\"first\":[[null,\"</script>\","
@@ -214,8 +216,15 @@ static void test_items_arrive_as_they_were_written(void **state)
     assert_int_equal(json_array_size(items), 8);
     json_t *item = json_array_get(items, 7), *answer = json_array_get(json_array_get(item, 8), 1);
     assert_int_equal(json_integer_value(json_array_get(answer, 0)), -1);
-    /* Both systems wrote the same: the query is there once, and so are the rows. */
-    assert_int_equal(json_array_size(json_array_get(item, 6)), 1);
+    /* Both systems wrote the same: the query is there once, and so are the rows; what the adapter
+     * said around it follows. */
+    assert_int_equal(json_array_size(json_array_get(item, 6)), 2);
+    assert_int_equal(json_integer_value(json_array_get(answer, 3)), 1);
+    json_t *base = json_array_get(json_array_get(item, 8), 0);
+    assert_int_equal(json_integer_value(json_array_get(base, 3)), -1);
+    json_t *reply = mn_json_text(hostile_reply, sizeof hostile_reply - 1);
+    assert_true(json_equal(json_array_get(json_array_get(item, 6), 1), reply));
+    json_decref(reply);
     assert_int_equal(json_array_size(json_array_get(item, 7)), 1);
     json_t *sql = mn_json_text(hostile_sql, sizeof hostile_sql - 1);
     assert_true(json_equal(json_array_get(json_array_get(item, 6), 0), sql));

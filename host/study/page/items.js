@@ -67,7 +67,7 @@
     hardness: (item) => item[2],
     answer: (item, s) => item[8][s],
     verdict: (item, s) => item[8][s] ? item[8][s][0] : null,
-    miss: (item, s) => item[8][s] && item[8][s][0] === 0 ? item[8][s][3] : null,
+    miss: (item, s) => item[8][s] && item[8][s][0] === 0 ? item[8][s][4] : null,
     words: (item) => [item[0], item[3], item[4], data.spider.names[item[1]]].concat(item[6]),
     head: (item) => ['#' + item[0], data.spider.names[item[1]], say.hardness[item[2]]],
     draw: (item, sides) => {
@@ -79,10 +79,11 @@
         const answer = item[8][s], side = make('section', undefined, 'side');
         put(sides, put(side, put(make('h4', name), ' ', chip(spider.verdict(item, s), s ? spider.verdict(item, 0) : undefined))));
         if (!answer) return;
-        const [, query, rows, miss, message, distinct] = answer;
+        const [, query, rows, reply, miss, message, distinct] = answer;
         put(side, item[6][query] ? make('pre', item[6][query]) : make('p', say.no_query, 'soft'));
         if (miss !== undefined)
           put(side, make('p', say.misses[miss] + (message ? ': ' + message : '') + (distinct ? '; ' + say.only_distinct : ''), 'why'));
+        if (reply >= 0) put(side, put(make('details'), make('summary', say.reply), make('pre', item[6][reply])));
         if (rows === -2) put(side, make('p', count(item[5]) + ', ' + say.same_rows, 'soft'));
         else if (rows >= 0) put(side, draw_rows(item[7][rows]));
       });
