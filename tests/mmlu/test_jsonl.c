@@ -17,7 +17,7 @@ static void add_line(struct mn_text *out, const char *subject,
     for (int c = 0; c < MN_MMLU_CHOICES; c++)
         json_array_append_new(choices, json_string(question->choice[c]));
     json_t *answer =
-        letter ? json_stringn("ABCD" + question->answer, 1) : json_integer(question->answer);
+        letter ? json_stringn(&"ABCD"[question->answer], 1) : json_integer(question->answer);
     json_t *line = json_pack("{s:s,s:s,s:o,s:o}", "question", question->text, "subject", subject,
                              "choices", choices, "answer", answer);
     char *words = json_dumps(line, JSON_COMPACT);
