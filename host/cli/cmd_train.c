@@ -194,12 +194,12 @@ static mn_status train(struct invocation *call, mn_ranks *ranks)
     MN_GO(read_profile_steps(settings));
     MN_GO(resolve_model(call, settings->base.model, &folder));
     MN_GO(read_examples(settings, folder, &opened, call->arena, &examples));
+    MN_GO(open_train_probe(&asked, opened.tokenizer, &settings->train, &data, call->arena));
     MN_GO(open_device(call, &opened.device));
     MN_GO(check_plan(call, settings, opened.device, folder, &examples, ranks, &options));
     if (settings->dry_run) goto done;
     MN_GO(mn_model_open(&opened.model, opened.device, folder, &options));
-    MN_GO(open_train_probe(&asked, opened.model, opened.tokenizer, &settings->train, &data,
-                           call->arena));
+    asked.tasks.model = opened.model;
     MN_GO(mn_train(opened.model, &examples, &settings->train, &probe, ranks, settings->output,
                    &result));
     if (ranks->rank == 0) print_result(call, settings, &result);

@@ -29,19 +29,18 @@ static mn_status open_mmlu(struct train_probe *probe, const struct train_probe_d
     return MN_OK;
 }
 
-mn_status open_train_probe(struct train_probe *out, mn_model *model, const mn_tokenizer *tokenizer,
+mn_status open_train_probe(struct train_probe *out, const mn_tokenizer *tokenizer,
                            const struct mn_train_settings *settings,
                            const struct train_probe_data *data, mn_arena *arena)
 {
-    struct train_probe probe = {.tasks = {.model = model,
-                                          .tokenizer = tokenizer,
+    struct train_probe probe = {.tasks = {.tokenizer = tokenizer,
                                           .spider_asked = (size_t)settings->probe_spider,
                                           .mmlu_asked = (size_t)settings->probe_mmlu}};
     mn_status st = MN_OK;
+    MN_GO(mn_probe_check(settings));
     if (settings->probe_every == 0) goto done;
     if (!tokenizer) {
-        st = mn_fail(MN_NOT_FOUND, "%s/tokenizer.model: not there, and probes need it",
-                     model->folder);
+        st = mn_fail(MN_NOT_FOUND, "probe.every: the model has no tokenizer.model to ask with");
         goto done;
     }
     if (settings->probe_spider) MN_GO(open_spider(&probe, data));

@@ -14,8 +14,8 @@ struct train_probe {
 struct train_probe_data {
     const char *spider, *prompt, *mmlu; /* folders, or NULL; prompt: see mn_spider_prompt_read */
 };
-MN_CHECKED mn_status open_train_probe(struct train_probe *out, mn_model *model,
-                                      const mn_tokenizer *tokenizer,
+/* Before a model is loaded: tasks.model is left for the caller to set. */
+MN_CHECKED mn_status open_train_probe(struct train_probe *out, const mn_tokenizer *tokenizer,
                                       const struct mn_train_settings *settings,
                                       const struct train_probe_data *data, mn_arena *arena);
 void close_train_probe(struct train_probe *probe);

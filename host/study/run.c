@@ -104,6 +104,7 @@ mn_status study_open_inputs(struct run *run)
     MN_TRY(mn_study_trainings(run->arena, run->settings, study->where, &run->trainings,
                               &run->training_count));
     MN_TRY(open_data(run));
+    MN_TRY(study_check_probes(run));
     return mn_tokenizer_open(&run->tokenizer, study->model_folder);
 }
 

@@ -88,6 +88,9 @@ void study_beat(struct run *run);
 /* --- training.c --------------------------------------------------------------------------------
  */
 
+/* What the trainings' probes need is there, before anything is done. */
+MN_CHECKED mn_status study_check_probes(const struct run *run);
+
 /* What it is trained on. */
 MN_CHECKED mn_status study_examples(struct run *run, const struct mn_study_training *training,
                                     mn_arena *arena, struct mn_examples *out);

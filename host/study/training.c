@@ -31,12 +31,11 @@ static mn_status keep_point(void *user, const struct mn_probe_point *point)
     return mn_results_add_probe(probe->run->results, probe->system, point);
 }
 
-static mn_status open_mmlu_probe(struct run *run, mn_arena *arena, struct study_probe *out)
+static mn_status open_mmlu_probe(const struct run *run, mn_arena *arena, struct study_probe *out)
 {
     const struct mn_study_settings *s = run->settings;
     struct mn_mmlu_item *items;
-    if (!s->mmlu.folder)
-        return mn_fail(MN_INVALID, "%s: probe.mmlu needs mmlu.folder", run->study->where);
+    if (!s->mmlu.folder) return mn_fail(MN_INVALID, "probe.mmlu needs mmlu.folder");
     MN_TRY(mn_mmlu_open(&out->mmlu, s->mmlu.folder, "val"));
     MN_TRY(mn_mmlu_select(out->mmlu, MN_MMLU_ALL, s->mmlu.subjects, 0, arena, &items,
                           &out->tasks.mmlu_count));
@@ -46,6 +45,31 @@ static mn_status open_mmlu_probe(struct run *run, mn_arena *arena, struct study_
                                           .answering = (enum mn_mmlu_answering)s->mmlu.answer,
                                           .shots = (int)s->mmlu.shots,
                                           .max_new_tokens = (int)s->mmlu.max_new_tokens};
+    return MN_OK;
+}
+
+static mn_status check_probe(const struct run *run, const struct mn_train_settings *settings)
+{
+    struct study_probe probe = {0};
+    mn_arena *arena = NULL;
+    mn_status st;
+    MN_GO(mn_probe_check(settings));
+    if (!settings->probe_every || !settings->probe_mmlu) goto done;
+    MN_GO(mn_arena_open(&arena));
+    MN_GO(open_mmlu_probe(run, arena, &probe));
+done:
+    mn_mmlu_close(&probe.mmlu);
+    mn_arena_close(&arena);
+    return st;
+}
+
+mn_status study_check_probes(const struct run *run)
+{
+    for (size_t i = 0; i < run->training_count; i++) {
+        mn_status st = check_probe(run, &run->trainings[i].settings);
+        if (st != MN_OK)
+            return mn_fail_in(st, "%s: training \"%s\"", run->study->where, run->trainings[i].name);
+    }
     return MN_OK;
 }
 

@@ -10,16 +10,13 @@
 const char *const mn_probe_names[] = {"spider", "mmlu", NULL};
 const char *const mn_stop_names[] = {"none", "patience", "mmlu_drop", NULL};
 
-mn_status probes_check(const struct mn_train_settings *settings, const struct mn_probe *probe)
+mn_status mn_probe_check(const struct mn_train_settings *settings)
 {
     const int64_t items[] = {settings->probe_spider, settings->probe_mmlu};
     const bool rule = settings->stop_patience > 0 || settings->stop_mmlu_drop > 0;
     if (settings->probe_every == 0 && rule)
         return mn_fail(MN_INVALID, "stop.patience, stop.mmlu_drop: expected probe.every above 0");
     if (settings->probe_every == 0) return MN_OK;
-    if (!probe)
-        return mn_fail(MN_INVALID, "probe.every: nothing is there to ask: expected 0, found %lld",
-                       (long long)settings->probe_every);
     if (items[MN_PROBE_SPIDER] == 0 && items[MN_PROBE_MMLU] == 0)
         return mn_fail(MN_INVALID, "probe.every: expected probe.spider or probe.mmlu above 0");
     if (settings->stop_patience > 0 && items[settings->stop_metric] == 0)

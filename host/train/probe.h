@@ -15,9 +15,6 @@ struct probes {
     MN_LIST(struct mn_probe_point) points; /* in order of step */
 };
 
-/* Settings that ask for what cannot be: MN_INVALID names the key. probe may be NULL. */
-MN_CHECKED mn_status probes_check(const struct mn_train_settings *settings,
-                                  const struct mn_probe *probe);
 /* Takes the whole lines of a run that goes on after `steps`; with 0 it begins anew. */
 MN_CHECKED mn_status probes_open(struct probes *out, mn_arena *arena, const char *folder,
                                  int64_t steps);

@@ -141,7 +141,12 @@ mn_status mn_train(mn_model *model, const struct mn_examples *examples,
                       .folder = folder};
     bool done;
     mn_status st;
-    MN_GO(probes_check(settings, probe));
+    MN_GO(mn_probe_check(settings));
+    if (settings->probe_every && !probe) {
+        st = mn_fail(MN_INVALID, "probe.every: nothing is there to ask: expected 0, found %lld",
+                     (long long)settings->probe_every);
+        goto done;
+    }
     MN_GO(mn_arena_open(&run.arena));
     run.identity = run_identity(model, examples, settings, ranks->size);
     MN_GO(check_ranks_agree(&run));

@@ -102,6 +102,8 @@ struct mn_train_settings {
     /* Not of the table: the steps, from 1, that a profiler's window holds; 0: none. */
     int64_t profile_from, profile_to;
 };
+/* probe.* and stop.* that ask for what cannot be are MN_INVALID, naming the key. */
+MN_CHECKED mn_status mn_probe_check(const struct mn_train_settings *settings);
 extern const struct mn_settings mn_train_settings_table;
 extern const char *const mn_schedule_names[], *const mn_loss_on_names[];
 

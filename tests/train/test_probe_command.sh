@@ -17,3 +17,15 @@ grep -q '"steps":2,"planned_steps":6,"stopped_by":"patience"' out || die "the ru
 sed 's|, "mmlu": "[^"]*"}|}|' train.json >without.json
 fails 1 'expected data.mmlu' train without.json --output other
 fails 1 'probe.every above 0' train train.json --probe-every 0 --output other
+fails 1 'probe.every above 0' train train.json --probe-every 0 --output other --dry-run
+[ ! -e other ] || die "a refused training left something behind"
+
+# A study refuses what its probes lack before it asks or trains anything.
+cat >study.json <<JSON
+{
+  "output": "study", "model": "$demo", "spider": {"folder": "$MINUANO_SOURCE/spider_db/demo", "limit": 2},
+  "trainings": [{"name": "one"}, {"name": "two", "probe": {"every": 5, "mmlu": 4}}]
+}
+JSON
+fails 1 'study.json: training "two": probe.mmlu needs mmlu.folder' study study.json
+[ ! -e study ] || die "a refused study left something behind"
