@@ -36,8 +36,9 @@ double mn_design_effect(const struct mn_pair *pairs, size_t count, int clusters)
         double change = pairs[i].after - pairs[i].before;
         list[pairs[i].cluster].sum += change;
         list[pairs[i].cluster].items += 1;
-        mean += change / n;
+        mean += change;
     }
+    mean /= n; /* once: what all items share must cancel exactly */
     for (size_t i = 0; i < count; i++) single += pow(pairs[i].after - pairs[i].before - mean, 2);
     for (int c = 0; c < clusters; c++) {
         clustered += pow(list[c].sum - list[c].items * mean, 2);

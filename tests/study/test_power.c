@@ -51,6 +51,10 @@ static void test_design_effect_is_one_where_clusters_say_nothing(void **state)
     assert_float_equal(mn_design_effect(pairs, PAIRS, PAIRS), 1, 1e-12);
     for (int i = 0; i < PAIRS; i++) pairs[i] = (struct mn_pair){1, 1, i % 2};
     assert_float_equal(mn_design_effect(pairs, PAIRS, 2), 1, 0);
+    for (int items = 1; items <= PAIRS; items++) { /* all won: rounding is no variance */
+        for (int i = 0; i < items; i++) pairs[i] = (struct mn_pair){0, 1, i % 3};
+        assert_float_equal(mn_design_effect(pairs, (size_t)items, 3), 1, 0);
+    }
 }
 
 /* Copies of an item are one item: m copies multiply the variance by m (Kish, with ρ = 1), but for
