@@ -35,6 +35,44 @@ static mn_status make_examples(struct run *run, const struct mn_study_training *
     return study_examples(run, training, examples->arena, &examples->list);
 }
 
+/* Plans as if the weights were packed, which takes most beside them. */
+static mn_status fit_training(struct run *run, const struct mn_study_training *training,
+                              struct examples *examples, const struct mn_model_config *config,
+                              struct mn_model_options *options)
+{
+    const struct mn_model_options packed = {options->quantization, .keep_packed = true};
+    mn_device *device = run->study->device;
+    struct mn_train_plan plan;
+    MN_TRY(make_examples(run, training, examples));
+    MN_TRY(mn_train_plan(device, config, &packed, &examples->list, &training->settings,
+                         run->study->ranks->size, &plan));
+    mn_status st =
+        mn_model_fit(device, config, options, sum_of(plan.by_use) - plan.by_use[MN_MEMORY_WEIGHTS]);
+    if (st != MN_NO_MEMORY) return st;
+    return mn_fail(st,
+                   "training \"%s\": %s: lower train.batch, train.max_length or lora.rank, or "
+                   "quantize the base",
+                   training->name, mn_error());
+}
+
+mn_status study_fit(struct run *run, const struct mn_model_config *config,
+                    struct mn_model_options *options)
+{
+    struct examples examples = {0};
+    mn_status st;
+    MN_GO(mn_infer_fit(run->study->device, config, options));
+    MN_GO(mn_arena_open(&examples.arena));
+    for (size_t i = 0; i < run->training_count && run->phase[MN_PHASE_TRAIN]; i++) {
+        const char *folder = study_training_folder(run, &run->trainings[i]);
+        if (mn_file_exists(mn_path(run->arena, folder, "result.json"))) continue;
+        MN_GO(fit_training(run, &run->trainings[i], &examples, config, options));
+    }
+done:
+    mn_examples_free(&examples.list);
+    mn_arena_close(&examples.arena);
+    return st;
+}
+
 static mn_status forecast_training(struct run *run, const struct mn_study_training *training,
                                    struct examples *examples, struct mn_study_forecast *out,
                                    struct mn_study_forecast_system *system)

@@ -118,7 +118,7 @@ static mn_status open_run(struct run *run)
     MN_TRY(study_open_inputs(run));
     MN_TRY(lock_output(run));
     MN_TRY(mn_model_config_read(&config, study->model_folder));
-    MN_TRY(mn_infer_fit(study->device, &config, &options));
+    MN_TRY(study_fit(run, &config, &options));
     MN_TRY(mn_model_open(&run->model, study->device, study->model_folder, &options));
     MN_TRY(mn_results_open(&run->results,
                            mn_path(run->arena, run->settings->output, "results.sqlite"), true));

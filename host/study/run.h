@@ -90,7 +90,7 @@ void study_beat(struct run *run);
 
 /* What the trainings' probes need is there, before anything is done. */
 MN_CHECKED mn_status study_check_probes(const struct run *run);
-
+const char *study_training_folder(const struct run *run, const struct mn_study_training *training);
 /* What it is trained on. */
 MN_CHECKED mn_status study_examples(struct run *run, const struct mn_study_training *training,
                                     mn_arena *arena, struct mn_examples *out);
@@ -99,6 +99,14 @@ MN_CHECKED mn_status study_examples(struct run *run, const struct mn_study_train
  * MN_INVALID. */
 MN_CHECKED mn_status study_train(struct run *run, const struct mn_study_training *training,
                                  int system);
+
+/* --- forecast.c --------------------------------------------------------------------------------
+ */
+
+/* Chooses how the weights are kept. MN_NO_MEMORY names the first training of this run, of those not
+ * yet done, that cannot fit: before anything is loaded. */
+MN_CHECKED mn_status study_fit(struct run *run, const struct mn_model_config *config,
+                               struct mn_model_options *options);
 
 /* --- points.c ----------------------------------------------------------------------------------
  */

@@ -95,6 +95,12 @@ static mn_status open_probe(struct run *run, const struct mn_train_settings *set
 /* --- the training -----------------------------------------------------------------------------
  */
 
+const char *study_training_folder(const struct run *run, const struct mn_study_training *training)
+{
+    const char *base = mn_path(run->arena, run->settings->output, run->settings->adapters);
+    return mn_path(run->arena, base, training->name);
+}
+
 mn_status study_examples(struct run *run, const struct mn_study_training *training, mn_arena *arena,
                          struct mn_examples *out)
 {
@@ -141,8 +147,7 @@ static mn_status need_adapter(const struct run *run, const struct mn_study_train
 
 mn_status study_train(struct run *run, const struct mn_study_training *training, int system)
 {
-    const char *base = mn_path(run->arena, run->settings->output, run->settings->adapters);
-    const char *folder = mn_path(run->arena, base, training->name);
+    const char *folder = study_training_folder(run, training);
     struct mn_system trained = {.id = system,
                                 .folder = mn_path(run->arena, folder, "final_adapter")};
     const bool evaluates = run->phase[MN_PHASE_SPIDER] || run->phase[MN_PHASE_MMLU];
