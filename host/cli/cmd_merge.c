@@ -1,10 +1,12 @@
 /* cmd_merge.c: `minuano merge`: an adapter merged into a 16-bit model folder. */
 #include "command.h"
+#include "minuano/audit.h"
 #include "minuano/log.h"
 #include "model_settings.h"
 
 struct merge_settings {
     const char *model, *adapter, *output;
+    bool allow_dead_adapter;
 };
 
 static const struct mn_setting rows[] = {
@@ -12,6 +14,8 @@ static const struct mn_setting rows[] = {
      "model folder, or owner/name in the hub cache", .required = true},
     {"adapter", MN_SETTING_STRING, offsetof(struct merge_settings, adapter), NULL,
      "adapter folder (PEFT layout)", .required = true},
+    {"allow_dead_adapter", MN_SETTING_BOOL, offsetof(struct merge_settings, allow_dead_adapter),
+     "false", "take an adapter that changes nothing, such as one whose every B is zero"},
     {"output", MN_SETTING_STRING, offsetof(struct merge_settings, output), NULL,
      "folder to make; it must not exist yet", .required = true},
 };
@@ -21,7 +25,10 @@ static mn_status run(const struct invocation *call)
 {
     const struct merge_settings *settings = call->settings;
     const char *folder;
+    char base[65];
     MN_TRY(resolve_model(call, settings->model, &folder));
+    MN_TRY(mn_model_fingerprint(folder, base));
+    MN_TRY(mn_audit_folder(settings->adapter, base, settings->allow_dead_adapter));
     MN_TRY(mn_merge(folder, settings->adapter, settings->output));
     if (call->common.json) {
         json_t *result = json_pack("{s:s}", "output", settings->output);

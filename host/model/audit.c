@@ -206,15 +206,14 @@ mn_status mn_audit_check(const struct mn_audit *audit, const char *base, bool al
                    audit->zero_b == audit->count ? "every B is zero" : "s·B·A is zero everywhere");
 }
 
-mn_status mn_adapter_open_audited(mn_adapter **out, mn_model *model, const char *folder,
-                                  bool allow_dead)
+mn_status mn_audit_folder(const char *folder, const char *base, bool allow_dead)
 {
     mn_arena *arena = NULL;
     struct mn_audit audit;
     mn_status st;
     MN_GO(mn_arena_open(&arena));
     MN_GO(mn_adapter_audit(arena, folder, &audit));
-    MN_GO(mn_audit_check(&audit, model->fingerprint, allow_dead));
+    MN_GO(mn_audit_check(&audit, base, allow_dead));
     if (!audit.base)
         mn_info("%s: does not record by content which base it was trained on (its config names "
                 "\"%s\")",
@@ -222,10 +221,16 @@ mn_status mn_adapter_open_audited(mn_adapter **out, mn_model *model, const char 
     if (audit.zero_b)
         mn_warn("%s: B is zero in %zu of %zu modules: they change nothing", folder, audit.zero_b,
                 audit.count);
-    MN_GO(mn_adapter_open(out, model, folder, false));
 done:
     mn_arena_close(&arena);
     return st;
+}
+
+mn_status mn_adapter_open_audited(mn_adapter **out, mn_model *model, const char *folder,
+                                  bool allow_dead)
+{
+    MN_TRY(mn_audit_folder(folder, model->fingerprint, allow_dead));
+    return mn_adapter_open(out, model, folder, false);
 }
 
 /* --- for scripts and people ------------------------------------------------------------------- */

@@ -40,7 +40,9 @@ MN_CHECKED mn_status mn_adapter_audit(mn_arena *arena, const char *folder, struc
 MN_CHECKED mn_status mn_audit_check(const struct mn_audit *audit, const char *base,
                                     bool allow_dead);
 
-/* The audit, the check, what a person should know of both, and the adapter opened for inference. */
+/* The audit and the check, and what a person should know of both. */
+MN_CHECKED mn_status mn_audit_folder(const char *folder, const char *base, bool allow_dead);
+/* The same, then the adapter opened for inference. */
 MN_CHECKED mn_status mn_adapter_open_audited(mn_adapter **out, mn_model *model, const char *folder,
                                              bool allow_dead);
 

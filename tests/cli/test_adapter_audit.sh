@@ -24,6 +24,7 @@ fails 1 "$dead" score --model "$demo" --adapter still/final_adapter --input pair
 fails 1 "$dead" mmlu --model "$demo" --adapter still/final_adapter --mmlu "$demo/mmlu" --limit 1 --output m.jsonl
 fails 1 "$dead" spider --model "$demo" --adapter still/final_adapter --spider "$MINUANO_SOURCE/spider_db/demo" \
     --limit 1 --output q.jsonl
+fails 1 "$dead" merge --model "$demo" --adapter still/final_adapter --output merged
 
 ok score --model "$demo" --adapter still/final_adapter --allow-dead-adapter --input pairs.jsonl --output dead.jsonl
 ok score --model "$demo" --input pairs.jsonl --output base.jsonl
