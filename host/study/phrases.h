@@ -161,8 +161,8 @@
       "Só os primeiros itens de cada tarefa estão nesta página; results.sqlite tem todos.") \
     X(NO_SCRIPT, "The browser of all items needs JavaScript. Some Spider items that flipped:", \
       "O navegador de itens precisa de JavaScript. Alguns itens do Spider que mudaram:") \
-    X(KEYS, "Keys: / searches, j and k move from item to item.", \
-      "Teclas: / busca, j e k passam de um item a outro.") \
+    X(KEYS, "Keys: / searches, j and k move from item to item. #12 finds item 12.", \
+      "Teclas: / busca, j e k passam de um item a outro. #12 acha o item 12.") \
     X(TASK, "task", "tarefa") \
     X(VERDICT, "verdict", "veredito") \
     X(ANY, "any", "qualquer") \

@@ -69,7 +69,7 @@
     verdict: (item, s) => item[8][s] ? item[8][s][0] : null,
     miss: (item, s) => item[8][s] && item[8][s][0] === 0 ? item[8][s][4] : null,
     words: (item) => [item[0], item[3], item[4], data.spider.names[item[1]]].concat(item[6]),
-    head: (item) => ['#' + item[0], data.spider.names[item[1]], say.hardness[item[2]]],
+    head: (item) => [data.spider.names[item[1]], say.hardness[item[2]]],
     draw: (item, sides) => {
       const gold = make('section', undefined, 'side gold');
       put(gold, make('h4', say.gold), make('pre', item[4]));
@@ -98,7 +98,7 @@
     verdict: (item, s) => item[5][s] === null ? null : Number(first(item[5][s]) === item[2]),
     words: (item) => [item[0], item[3] || '', data.mmlu.names[item[1]]].concat(item[4].filter((c) => c !== null),
       item[5].map((a) => Array.isArray(a) && typeof a[1] === 'string' ? a[1] : '')),
-    head: (item) => ['#' + item[0], plain(data.mmlu.names[item[1]])],
+    head: (item) => [plain(data.mmlu.names[item[1]])],
     draw: (item, sides) => {
       const known = item[4][0] !== null, table = make('table', undefined, 'choices'), head = make('tr');
       sides.className = '';
@@ -138,7 +138,9 @@
   const draw = (item) => {
     const box = make('article', undefined, 'item'), sides = make('div', undefined, 'sides');
     box.tabIndex = 0;
-    put(box, make('h3', task.head(item).join(' \u00b7 ')));
+    const key = task === spider ? 'spider' : 'mmlu', link = make('a', '#' + item[0]);
+    link.href = '#items?' + new URLSearchParams({ task: key, name: data[key].names[item[1]], search: '#' + item[0] });
+    put(box, put(make('h3'), link, ' \u00b7 ' + task.head(item).map(clean).join(' \u00b7 ')));
     if (item[3] !== null) put(box, make('p', item[3], 'question'));
     put(box, sides);
     task.draw(item, sides);
@@ -172,13 +174,15 @@
   const filter = () => {
     const f = read(), search = f.search.trim().toLowerCase();
     const systems = f.system === '' ? data.systems.map((_, s) => s) : [Number(f.system)];
+    const number = /^#\d+$/.test(search) ? Number(search.slice(1)) : null;
     found = items.filter((item) =>
+      (number === null || item[0] === number) &&
       (f.name === '' || item[1] === Number(f.name)) &&
       (f.hardness === '' || task.hardness(item) === Number(f.hardness)) &&
       (f.miss === '' || systems.some((s) => task.miss(item, s) === Number(f.miss))) &&
       (f.verdict === '' || systems.some((s) => task.verdict(item, s) === verdicts[f.verdict])) &&
       (f.flip === '' || systems.some((s) => flipped(item, s, f.flip))) &&
-      (search === '' || haystack(item).includes(search)));
+      (search === '' || number !== null || haystack(item).includes(search)));
     shown = 0;
     list.replaceChildren();
     $('reset').hidden = keys.every((key) => key === 'task' || f[key] === '');
