@@ -117,6 +117,7 @@ static mn_status open_run(struct run *run)
     struct mn_model_config config;
     MN_TRY(study_open_inputs(run));
     MN_TRY(lock_output(run));
+    MN_TRY(study_remove_leftovers(run->arena, run->settings->output));
     MN_TRY(mn_model_config_read(&config, study->model_folder));
     MN_TRY(study_fit(run, &config, &options));
     MN_TRY(mn_model_open(&run->model, study->device, study->model_folder, &options));

@@ -43,6 +43,12 @@ void study_close(struct run *run);
 /* That a system is asked: each question with every number of shots. */
 int64_t study_mmlu_items(const struct run *run);
 
+/* --- leftovers.c -------------------------------------------------------------------------------
+ */
+
+/* Removes what killed processes left half written below the folder, whose lock is held. */
+MN_CHECKED mn_status study_remove_leftovers(mn_arena *arena, const char *folder);
+
 /* --- identity.c --------------------------------------------------------------------------------
  */
 
