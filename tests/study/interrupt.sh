@@ -29,12 +29,14 @@ broken_study() {
 
 without_times() {
     sed -e '/^  "times"/,$d' -e '/^| started |/d' -e '/^| finished |/d' \
-        -e 's/| [0-9.]* | \([0-9a-f]\{12\} |\)$/| \1/' "$1"
+        -e '/^<dt>started</d' -e '/^<dt>finished</d' \
+        -e 's/| [0-9.]* | \([0-9a-f]\{12\} |\)$/| \1/' \
+        -e 's/<td class="n">[0-9.]*\(<.td><td class="n">[0-9a-f]\{12\}<\)/\1/' "$1"
 }
 
-# same_reports A B: two outputs hold the same: report.csv to the byte, report.json and report.md but for their times.
+# same_reports A B: two outputs hold the same: report.csv to the byte, the others but for their times.
 same_reports() {
-    for name in report.csv report.json report.md; do
+    for name in report.csv report.json report.md report.html; do
         without_times "$1/$name" >"$work/a"
         without_times "$2/$name" >"$work/b"
         cmp "$work/a" "$work/b" || { diff "$work/a" "$work/b"; exit 1; }
