@@ -10,6 +10,7 @@ const char *const mn_study_protocols[] = {"none", "seed", NULL};
 
 static const struct mn_setting rows[] = {
     {"name", MN_SETTING_STRING, AT(name), "study", "of the study, for its report"},
+    {"note", MN_SETTING_STRING, AT(note), NULL, "what readers of the config should know"},
     {"output", MN_SETTING_PATH, AT(output), NULL, "folder of results, adapters and reports",
      .required = true},
     {"lang", MN_SETTING_CHOICE, AT(language), "en", "language of the reports but JSON and CSV",

@@ -28,7 +28,7 @@ enum mn_study_protocol { MN_PROTOCOL_NONE, MN_PROTOCOL_SEED };
 extern const char *const mn_study_protocols[]; /* "none", "seed", NULL */
 
 struct mn_study_settings {
-    const char *name, *output, *model;
+    const char *name, *note, *output, *model;
     int language;             /* enum mn_language, of the reports */
     struct mn_strings phases; /* count 0: all */
     bool dry_run;             /* print the forecast, do nothing */
