@@ -179,7 +179,7 @@ static void test_every_form_tells_the_same(void **state)
     assert_non_null(strstr(csv, "\"a <b>\",spider,strength,\"0.5\",4,0,2,0.5,"));
     assert_non_null(strstr(csv, "\"a <b>\",mmlu,step,\"7\",4,0,3,0.75,"));
     assert_non_null(strstr(csv, "\"base\",spider,prompt tokens,\"shared\",700,"));
-    assert_non_null(strstr(markdown, "Pela força do adaptador"));
+    assert_non_null(strstr(markdown, "Em função da força do adaptador"));
     assert_non_null(strstr(markdown, "| 0,5 | 50,0 % ["));
     assert_non_null(strstr(markdown, "| base | 1000 | 300 | 70,0 % |"));
     assert_non_null(strstr(html, "<section id=\"curves\">"));
