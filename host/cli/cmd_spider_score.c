@@ -1,6 +1,9 @@
 /* cmd_spider_score.c: `minuano spider score`: judges the SQL that another system wrote.
  *
- * Line i of the predictions answers item i of the split. A line is a JSON object or a query. */
+ * Line i of the predictions answers item i of the split. A line is a JSON object, or a query up to
+ * its first tab. */
+#include <string.h>
+
 #include "command.h"
 #include "minuano/interrupt.h"
 #include "minuano/log.h"
@@ -17,7 +20,8 @@ static const struct mn_setting rows[] = {
     {"split", MN_SETTING_STRING, offsetof(struct score_settings, split), "dev",
      "dev, train or train+others"},
     {"predictions", MN_SETTING_STRING, offsetof(struct score_settings, predictions), NULL,
-     "JSONL with \"pred\", \"sql\" or \"sql_gerado\", or one query a line; in order",
+     "JSONL with \"pred\", \"sql\" or \"sql_gerado\" (null: no answer), or one query a line; in "
+     "order",
      .required = true},
     {"output", MN_SETTING_STRING, offsetof(struct score_settings, output), NULL,
      "verdicts, JSONL, one line an item", .required = true},
@@ -69,6 +73,7 @@ static mn_status judge_object(struct score *score, const json_t *object, const c
         const json_t *value = json_object_get(object, keys[k]);
         if (json_is_string(value))
             return judge_query(score, index, json_string_value(value), json_string_length(value));
+        if (json_is_null(value)) return judge_query(score, index, "", 0); /* it had no answer */
     }
     return mn_fail(MN_INVALID, "%s: expected a string at key \"pred\", \"sql\" or \"sql_gerado\"",
                    where);
@@ -83,7 +88,10 @@ static mn_status judge_line(struct score *score, const struct mn_lines *lines, c
     if (index >= score->spider->count)
         return mn_fail(MN_INVALID, "%s: more lines than the split's %zu items", where,
                        score->spider->count);
-    if (lines->length == 0 || line[0] != '{') return judge_query(score, index, line, lines->length);
+    if (lines->length == 0 || line[0] != '{') {
+        const char *tab = memchr(line, '\t', lines->length); /* a db_id may follow, as officially */
+        return judge_query(score, index, line, tab ? (size_t)(tab - line) : lines->length);
+    }
     MN_TRY(mn_json_parse(&object, line, lines->length, where));
     mn_status st = judge_object(score, object, where, index);
     json_decref(object);

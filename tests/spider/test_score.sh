@@ -12,7 +12,8 @@ count=$(wc -l < "$work/gold.sql")
 sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/{"sql_gerado": "&"}/' "$work/gold.sql" > "$work/gold.jsonl"
 
 score() { "$MINUANO" spider score --quiet --spider "$spider" --predictions "$1" --output "$work/out" --json; }
-for form in sql jsonl; do
+awk '{ print $0 "\tsome_database" }' "$work/gold.sql" > "$work/gold.txt" # as the official evaluator's files
+for form in sql jsonl txt; do
     summary=$(score "$work/gold.$form")
     case $summary in
     "{\"total\":$count,\"judged\":$count,\"missing\":0,\"official\":$count,\"distinct\":$count,\"seed\":$count,"*) ;;
@@ -20,6 +21,16 @@ for form in sql jsonl; do
     esac
     [ "$(wc -l < "$work/out")" -eq "$count" ]
     head -n 1 "$work/out" | grep -q '^{"index":0,"db_id":".*","hardness":".*","official":true,"distinct":true,"seed":true,"error":null}$'
+done
+
+# no answer, in each form, is a miss and keeps the others' places
+sed '2s/.*//' "$work/gold.sql" > "$work/gap.sql"
+sed '2s/.*/{"pred": null}/' "$work/gold.jsonl" > "$work/gap.jsonl"
+for form in sql jsonl; do
+    score "$work/gap.$form" | grep -q "\"official\":$((count - 1)),\"distinct\":$((count - 1)),.*\"empty\":1}" || {
+        echo "an empty line in gap.$form: $(score "$work/gap.$form")"
+        exit 1
+    }
 done
 
 # one line too few: an error that says so, and what stood at the output before stays
