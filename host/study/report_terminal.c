@@ -44,7 +44,8 @@ static void print_short(const struct mn_report *report, enum mn_language languag
                         FILE *out)
 {
     if (report->system_count < 2) return;
-    fprintf(out, "\n%s\n", say(language, SAY_IN_SHORT));
+    fputc('\n', out);
+    terminal_title(say(language, SAY_IN_SHORT), out);
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         const struct mn_report_comparison *c = &report->comparisons[i];
         terminal_text(c->system->system.name, out);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { HEAD_LINES = 3 };
 
@@ -83,6 +84,15 @@ static size_t width_of(const char *text, size_t length)
 void terminal_text(const char *text, FILE *out)
 {
     for (; *text; text++) fputc((unsigned char)*text < 0x20 || *text == 0x7F ? '?' : *text, out);
+}
+
+void terminal_title(const char *text, FILE *out)
+{
+    bool bold = isatty(fileno(out));
+    if (bold) fputs("\x1B[1m", out);
+    terminal_text(text, out);
+    if (bold) fputs("\x1B[0m", out);
+    fputc('\n', out);
 }
 
 static void pad(FILE *out, size_t width)
@@ -171,7 +181,8 @@ void table_terminal(const struct table *table, FILE *out)
     if (!table->row_count) return;
     size_t *widths = mn_realloc(NULL, table->column_count, sizeof *widths);
     for (size_t c = 0; c < table->column_count; c++) widths[c] = column_width(table, c);
-    fprintf(out, "\n%s\n", table->title);
+    fputc('\n', out);
+    terminal_title(table->title, out);
     terminal_heads(table, widths, out);
     for (size_t r = 0; r < table->row_count; r++) {
         const char *const *cells = table->cells.item + r * table->column_count;

@@ -43,6 +43,8 @@ void table_markdown(const struct table *table, const char *level, FILE *out); /*
 
 /* Any text on one line of a terminal: control characters become '?'. */
 void terminal_text(const char *text, FILE *out);
+/* The same as a line of its own; bold where out is a terminal. */
+void terminal_title(const char *text, FILE *out);
 /* Any text inside a line or a cell of Markdown. */
 void markdown_text(const char *text, FILE *out);
 
