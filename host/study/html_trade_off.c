@@ -56,6 +56,7 @@ static void write_task(const struct page *page, size_t system, const char *task,
 static void write_card(const struct page *page, size_t system)
 {
     const struct mn_report_comparison *c = page_comparison(page, system);
+    if (!report_has_items(c)) return;
     fputs("<article class=\"card\"><h3>", page->out);
     plot_key(page, system - 1, PLOT_MARKERS);
     html_string(page->out, c->system->system.name);
@@ -65,6 +66,16 @@ static void write_card(const struct page *page, size_t system)
     fputs("</article>\n", page->out);
 }
 
+/* Some adapter was asked both tasks. */
+static bool has_points(const struct mn_report *report)
+{
+    for (size_t i = 0; i + 1 < report->system_count; i++)
+        if (report->comparisons[i].spider[MN_HARDNESSES].items &&
+            report->comparisons[i].mmlu_micro.items)
+            return true;
+    return false;
+}
+
 void html_trade_off(const struct page *page)
 {
     size_t adapters = page->report->system_count - 1;
@@ -72,7 +83,7 @@ void html_trade_off(const struct page *page)
     for (size_t i = 1; i <= adapters && adapters <= CARDS; i++) write_card(page, i);
     if (adapters > CARDS) html_table(page, tables_trade_off);
     fputs("</div>\n", page->out);
-    if (report_has_spider(page->report) && report_has_mmlu(page->report)) draw_plot(page);
+    if (has_points(page->report)) draw_plot(page);
     fputs("</div>\n", page->out);
     if (adapters <= CARDS) html_table(page, tables_trade_off);
     html_table(page, tables_power);

@@ -162,6 +162,25 @@ const char *report_sentence(const struct mn_change *change, enum mn_language lan
 
 /* --- remarks ---------------------------------------------------------------------------------- */
 
+bool report_has_items(const struct mn_report_comparison *comparison)
+{
+    return comparison->spider[MN_HARDNESSES].items > 0 || comparison->mmlu_micro.items > 0;
+}
+
+bool report_stop_has_items(const struct mn_report_stop *stop)
+{
+    return stop->spider.items > 0 || stop->mmlu.items > 0;
+}
+
+const char *report_unfinished(const struct mn_report *report, enum mn_language language,
+                              mn_arena *arena)
+{
+    if (report->complete) return NULL;
+    return report_filled(
+        arena, say(language, SAY_NOTE_UNFINISHED),
+        (const char *[]){digits(arena, report->items_done), digits(arena, report->items_planned)});
+}
+
 bool report_has_spider(const struct mn_report *report)
 {
     return report->system_count && report->systems[0].system.spider_planned > 0;

@@ -23,6 +23,13 @@ const char *report_filled(mn_arena *arena, const char *sentence, const char *con
 /* The model as the config names it, without steps back: "a/configs/../model" is "a/model". */
 const char *report_model(const struct mn_report *report, mn_arena *arena);
 
+/* Something was asked of both: what an unfinished study has not come to is left out of tables. */
+bool report_has_items(const struct mn_report_comparison *comparison);
+bool report_stop_has_items(const struct mn_report_stop *stop);
+/* That the study is not finished, and how far it is; NULL: it is. Lives in the arena. */
+const char *report_unfinished(const struct mn_report *report, enum mn_language language,
+                              mn_arena *arena);
+
 /* What a reader must know to read the numbers, a line each, ends with NULL: missing databases, few
  * clusters, unparsed replies, items not done. Lives in the arena. */
 const char **report_remarks(const struct mn_report *report, enum mn_language language,

@@ -38,7 +38,10 @@ static void write_head(const struct page *page)
     fprintf(out, " \xC2\xB7 %lld %s %lld %s \xC2\xB7 minuano ", (long long)report->items_done,
             SAY(page, OF), (long long)report->items_planned, SAY(page, ITEMS_DONE));
     html_string(out, report->version);
-    fputs("</p></header>\n", out);
+    fputs("</p>\n", out);
+    const char *unfinished = report_unfinished(report, page->language, page->arena);
+    if (unfinished) fprintf(out, "<p class=\"notice\">%s</p>\n", unfinished);
+    fputs("</header>\n", out);
 }
 
 /* --- sections -----------------------------------------------------------------------------------
@@ -80,6 +83,13 @@ static void write_run(const struct page *page)
     free(config);
 }
 
+static bool has_comparisons(const struct mn_report *report)
+{
+    for (size_t i = 0; i + 1 < report->system_count; i++)
+        if (report_has_items(&report->comparisons[i])) return true;
+    return false;
+}
+
 static bool has_adapters(const struct mn_report *report)
 {
     return report->system_count > 1;
@@ -87,7 +97,10 @@ static bool has_adapters(const struct mn_report *report)
 
 static bool has_points(const struct mn_report *report)
 {
-    return report->curve_count > 0;
+    for (size_t c = 0; c < report->curve_count; c++)
+        for (size_t i = 0; i < report->curves[c].count; i++)
+            if (report_stop_has_items(&report->curves[c].stops[i])) return true;
+    return false;
 }
 
 /* In order. A section that has nothing to say is left out. */
@@ -97,7 +110,7 @@ static const struct section {
     void (*write)(const struct page *page);
     bool (*has)(const struct mn_report *report); /* NULL: always */
 } sections[] = {
-    {"trade-off", SAY_TRADE_OFF, html_trade_off, has_adapters},
+    {"trade-off", SAY_TRADE_OFF, html_trade_off, has_comparisons},
     {"curves", SAY_CURVES, html_curves, has_points},
     {"spider", SAY_SPIDER, html_spider, report_has_spider},
     {"mmlu", SAY_MMLU, html_mmlu, report_has_mmlu},

@@ -38,6 +38,7 @@ static void print_short(const struct writer *w)
         const struct mn_report_comparison *c = &w->report->comparisons[i];
         const char *spider = report_sentence(&c->spider[MN_HARDNESSES], w->language, w->arena);
         const char *mmlu = report_sentence(&c->mmlu_micro, w->language, w->arena);
+        if (!report_has_items(c)) continue;
         fputs("\n**", w->out);
         markdown_text(c->system->system.name, w->out);
         fputs("**\n", w->out);

@@ -43,11 +43,15 @@ static void print_task(const char *task, const char *sentence, FILE *out)
 static void print_short(const struct mn_report *report, enum mn_language language, mn_arena *arena,
                         FILE *out)
 {
-    if (report->system_count < 2) return;
+    bool any = false;
+    for (size_t i = 0; i + 1 < report->system_count; i++)
+        any = any || report_has_items(&report->comparisons[i]);
+    if (!any) return;
     fputc('\n', out);
     terminal_title(say(language, SAY_IN_SHORT), out);
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         const struct mn_report_comparison *c = &report->comparisons[i];
+        if (!report_has_items(c)) continue;
         terminal_text(c->system->system.name, out);
         fputc('\n', out);
         print_task("Spider", report_sentence(&c->spider[MN_HARDNESSES], language, arena), out);

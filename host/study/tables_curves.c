@@ -47,7 +47,8 @@ static void make_curves(const struct mn_report *report, enum mn_language languag
     OPEN_TABLE(out, arena, language, by_strength ? SAY_OVER_STRENGTHS : SAY_OVER_STEPS, heads, 1);
     for (size_t c = 0; c < report->curve_count; c++)
         for (size_t i = 0; i < report->curves[c].count; i++)
-            if (report->curves[c].by_strength == by_strength)
+            if (report->curves[c].by_strength == by_strength &&
+                report_stop_has_items(&report->curves[c].stops[i]))
                 add_stop(out, &report->curves[c], &report->curves[c].stops[i]);
     if (out->row_count) out->note = sample_note(report, language, arena);
 }

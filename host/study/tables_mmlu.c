@@ -121,6 +121,7 @@ void tables_calibration(const struct mn_report *report, enum mn_language languag
     out->note = say(language, SAY_CALIBRATION_NOTE);
     for (size_t i = 0; report_has_calibration(report) && i < report->system_count; i++) {
         const struct mn_report_system *system = &report->systems[i];
+        if (!system->calibration.items) continue;
         table_text(out, system->system.name);
         table_cell(out, cell_percent(system->mmlu.micro.accuracy));
         table_cell(out, cell_percent(system->calibration.confidence));

@@ -19,6 +19,7 @@ void tables_trade_off(const struct mn_report *report, enum mn_language language,
     if (report_has_mmlu(report)) add_columns(out, mmlu, MN_COUNT(mmlu));
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         const struct mn_report_comparison *c = &report->comparisons[i];
+        if (!report_has_items(c)) continue;
         table_text(out, c->system->system.name);
         if (report_has_spider(report)) table_change(out, &c->spider[MN_HARDNESSES]);
         if (report_has_mmlu(report)) table_change(out, &c->mmlu_micro);
@@ -51,6 +52,7 @@ void tables_power(const struct mn_report *report, enum mn_language language, mn_
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         const struct mn_report_comparison *c = &report->comparisons[i];
         int up, down, all;
+        if (!report_has_items(c)) continue;
         table_text(out, c->system->system.name);
         if (report_has_spider(report)) {
             table_cell(out, cell_detectable(&c->spider[MN_HARDNESSES]));
