@@ -46,7 +46,7 @@ static mn_status write_group(const struct mn_linear_forward *args,
     const __nv_bfloat16 *x = bf16(args->x) + group->first_row * args->ldx;
     __nv_bfloat16 *y = bf16(args->y) + group->first_row * args->ldy;
     void *room = static_cast<char *>(args->workspace) + aligned(expanded_bytes(&args->weight) + 1);
-    const uint8_t *masks;
+    const uint32_t *masks;
     MN_TRY(lora_draw_masks(&masks, room, &group->lora, rows, in, s));
     MN_TRY(lora_project(u, x, masks, &group->lora, rows, in, args->ldx, s));
     return lora_raise(y, u, &group->lora, rows, args->weight.out, args->ldy, s);
@@ -148,7 +148,7 @@ static mn_status adapter_backward(const struct mn_linear_backward *args, mn_stre
     const int rows = args->rows, in = args->weight.in;
     const struct backward_room room = backward_room_of(args);
     __nv_bfloat16 *du = reinterpret_cast<__nv_bfloat16 *>(room.du);
-    const uint8_t *masks;
+    const uint32_t *masks;
     MN_TRY(lora_draw_masks(&masks, room.masks, lora, rows, in, s));
     MN_TRY(lora_lower(du, args->db, bf16(args->dy), bf16(args->u), lora, rows, args->ldy,
                       room.shares, s));

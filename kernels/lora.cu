@@ -10,40 +10,37 @@
 
 enum { MASK_THREADS = 256 };
 
-static int64_t part_mask_words(int rows, int in)
-{
-    return (int64_t)rows * mn_bit_groups(in);
-}
-
-/* Thread: 32 columns of one row of one part. */
+/* Thread: one row, those beyond the last included; blockIdx.y: 32 columns of one part. */
 static __global__ void __launch_bounds__(MASK_THREADS)
     masks_kernel(uint32_t *__restrict__ kept, const __grid_constant__ struct mn_lora lora,
-                 int64_t words, int row_words, uint32_t threshold)
+                 int64_t rows, int words, uint32_t threshold)
 {
-    int64_t i = (int64_t)blockIdx.x * MASK_THREADS + threadIdx.x;
-    if (i >= words) return;
-    uint64_t stream = mn_stream_id(MN_RANDOM_DROPOUT, lora.part[blockIdx.y].module);
-    uint64_t first = (uint64_t)*lora.first_row * (uint64_t)row_words;
-    kept[blockIdx.y * words + i] =
-        ~mn_random_bits(lora.seed, stream, first + (uint64_t)i, threshold);
+    int64_t row = (int64_t)blockIdx.x * MASK_THREADS + threadIdx.x;
+    if (row >= rows) return;
+    int part = blockIdx.y / words, word = blockIdx.y % words;
+    uint64_t stream = mn_stream_id(MN_RANDOM_DROPOUT, lora.part[part].module);
+    uint64_t group = (uint64_t)(*lora.first_row + row) * (uint64_t)words + (uint64_t)word;
+    kept[blockIdx.y * rows + row] = ~mn_random_bits(lora.seed, stream, group, threshold);
 }
 
 size_t lora_masks_bytes(const struct mn_lora *lora, int rows, int in)
 {
-    return lora->dropout > 0 ? lora->parts * part_mask_words(rows, in) * sizeof(uint32_t) : 0;
+    if (lora->dropout == 0) return 0;
+    return (size_t)lora->parts * mask_rows(rows) * mn_bit_groups(in) * sizeof(uint32_t);
 }
 
-mn_status lora_draw_masks(const uint8_t **masks, void *room, const struct mn_lora *lora, int rows,
+mn_status lora_draw_masks(const uint32_t **masks, void *room, const struct mn_lora *lora, int rows,
                           int in, mn_stream s)
 {
-    int64_t words = part_mask_words(rows, in);
+    uint32_t *kept = static_cast<uint32_t *>(room);
+    int64_t padded = mask_rows(rows);
+    int words = mn_bit_groups(in);
     *masks = NULL;
     if (lora->dropout == 0) return MN_OK;
-    dim3 grid(ceil_div(words, MASK_THREADS), lora->parts);
-    masks_kernel<<<grid, MASK_THREADS, 0, s->stream>>>(static_cast<uint32_t *>(room), *lora, words,
-                                                       mn_bit_groups(in),
+    dim3 grid(ceil_div(padded, MASK_THREADS), lora->parts * words);
+    masks_kernel<<<grid, MASK_THREADS, 0, s->stream>>>(kept, *lora, padded, words,
                                                        mn_drop_threshold(lora->dropout));
-    *masks = static_cast<const uint8_t *>(room);
+    *masks = kept;
     return launched("linear: dropout masks");
 }
 
@@ -62,14 +59,14 @@ template <int MT, int TILES> struct project_step {
     uint32_t kept[TILES][2 * MT];
 };
 
-/* Columns k … k+7 of a lane; x and masks begin at the block's first row, `here` rows remain. */
+/* Columns k … k+7 of a lane; x and masks begin at the block's first row, `here` rows remain, and
+ * words of neighbouring columns lie `word_rows` apart. */
 template <int MT, int TILES, bool WIDE>
 __device__ __forceinline__ void
-load_step(struct project_step<MT, TILES> &step, const __nv_bfloat16 *x, const uint8_t *masks,
-          const struct rank_tile (&tile)[TILES], const __nv_bfloat16 *a, int64_t part_bytes,
+load_step(struct project_step<MT, TILES> &step, const __nv_bfloat16 *x, const uint32_t *masks,
+          const struct rank_tile (&tile)[TILES], const __nv_bfloat16 *a, int64_t word_rows,
           int here, int in, int64_t ldx, int k, int g)
 {
-    int row_bytes = mn_bit_groups(in) * 4;
 #pragma unroll
     for (int m = 0; m < 2 * MT; m++) {
         int row = m * 8 + g;
@@ -77,9 +74,10 @@ load_step(struct project_step<MT, TILES> &step, const __nv_bfloat16 *x, const ui
         step.left[m] = there ? load8_raw(x + row * ldx + k, in - k, WIDE) : make_uint4(0, 0, 0, 0);
 #pragma unroll
         for (int i = 0; i < TILES; i++)
-            step.kept[i][m] = masks && there
-                                  ? masks[tile[i].part * part_bytes + row * row_bytes + k / VECTOR]
-                                  : 255u;
+            step.kept[i][m] =
+                masks && there
+                    ? kept8(masks + (tile[i].part * mn_bit_groups(in) + k / 32) * word_rows, row, k)
+                    : 255u;
     }
 #pragma unroll
     for (int i = 0; i < TILES; i++)
@@ -115,25 +113,25 @@ __device__ __forceinline__ void multiply_step(float (&sum)[MT][2 * TILES][4],
 template <int STEPS, int MT, int TILES, bool WIDE>
 static __global__ void __launch_bounds__(PROJECT_WARPS *WARP, WIDE ? 2 : 1)
     project_kernel(__nv_bfloat16 *__restrict__ u, const __nv_bfloat16 *__restrict__ x,
-                   const uint8_t *__restrict__ masks, const __grid_constant__ struct mn_lora lora,
-                   int rows, int in, int64_t ldx, float factor)
+                   const uint32_t *__restrict__ masks, const __grid_constant__ struct mn_lora lora,
+                   int rows, int in, int64_t ldx, int64_t word_rows, float factor)
 {
     __shared__ float partial[PROJECT_WARPS][16][TILE_RANK * TILES + 1];
     struct rank_tile tile[TILES];
 #pragma unroll
     for (int i = 0; i < TILES; i++) tile[i] = rank_tile_at(lora, blockIdx.x * TILES + i);
     int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
-    int first_row = blockIdx.y * 16 * MT, row_bytes = mn_bit_groups(in) * 4;
+    int first_row = blockIdx.y * 16 * MT;
     float sum[MT][2 * TILES][4] = {};
     x += first_row * ldx;
-    if (masks) masks += (int64_t)first_row * row_bytes;
+    if (masks) masks += first_row;
     /* The bound is the warp's, not the lane's: all lanes take part in every product. */
     for (int k0 = warp * PROJECT_DEPTH; k0 < in; k0 += STEPS * PROJECT_WARPS * PROJECT_DEPTH) {
         struct project_step<MT, TILES> step[STEPS];
 #pragma unroll
         for (int i = 0; i < STEPS; i++)
-            load_step<MT, TILES, WIDE>(step[i], x, masks, tile, bf16(lora.a),
-                                       (int64_t)rows * row_bytes, rows - first_row, in, ldx,
+            load_step<MT, TILES, WIDE>(step[i], x, masks, tile, bf16(lora.a), word_rows,
+                                       rows - first_row, in, ldx,
                                        k0 + i * PROJECT_WARPS * PROJECT_DEPTH + t * VECTOR, g);
 #pragma unroll
         for (int i = 0; i < STEPS; i++) multiply_step(sum, step[i]);
@@ -169,7 +167,7 @@ template <bool WIDE> static auto choose_project(bool many, bool shared)
            2, 1, WIDE > ;
 }
 
-mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const uint8_t *masks,
+mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const uint32_t *masks,
                        const struct mn_lora *lora, int rows, int in, int64_t ldx, mn_stream s)
 {
     bool wide = is_wide(x, in, ldx) && is_wide(lora->a, in, in);
@@ -179,7 +177,7 @@ mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const uint8_t *
         wide ? choose_project<true>(many, shared > 1) : choose_project<false>(many, shared > 1);
     dim3 grid(ceil_div(tiles, shared), ceil_div(rows, many ? 32 : 16));
     kernel<<<grid, PROJECT_WARPS * WARP, 0, s->stream>>>(u, x, masks, *lora, rows, in, ldx,
-                                                         kept_factor(lora));
+                                                         mask_rows(rows), kept_factor(lora));
     return launched("linear_forward: x·Aᵀ");
 }
 

@@ -6,15 +6,20 @@
 
 #include "common.cuh"
 
-/* The masks of all parts: byte c/8 of row r of part p begins at ((p·rows + r)·4·mn_bit_groups(in)),
- * and bit c%8 of it is 1 where column c is kept. Drawn once a pass, a bit an element. */
+/* The masks of all parts, drawn once a pass. Columns 32·w … +31 of a part stand together, a word a
+ * row: bit c of word ((p·mn_bit_groups(in) + w)·mask_rows(rows) + r) is 1 where column 32·w + c of
+ * row r of part p is kept. So the rows of a tile are neighbours. */
+static inline int64_t mask_rows(int rows)
+{
+    return ((int64_t)rows + 31) / 32 * 32;
+}
 size_t lora_masks_bytes(const struct mn_lora *lora, int rows, int in);
 /* *masks = NULL without dropout, which stands for all ones; else `room`, filled. */
-MN_CHECKED mn_status lora_draw_masks(const uint8_t **masks, void *room, const struct mn_lora *lora,
+MN_CHECKED mn_status lora_draw_masks(const uint32_t **masks, void *room, const struct mn_lora *lora,
                                      int rows, int in, mn_stream s);
 
 /* u (rows, rank) = scale · (mask∘x/(1-p))·Aᵀ; x (rows, in) has row stride ldx. */
-MN_CHECKED mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const uint8_t *masks,
+MN_CHECKED mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const uint32_t *masks,
                                   const struct mn_lora *lora, int rows, int in, int64_t ldx,
                                   mn_stream s);
 /* y (rows, out) = u·Bᵀ in the columns of each part, zero in the others; row stride ldy. */
@@ -31,10 +36,10 @@ MN_CHECKED mn_status lora_lower(__nv_bfloat16 *du, float *db, const __nv_bfloat1
 /* da (rank, in) += duᵀ·(mask∘x/(1-p)); x (rows, in) dense. */
 size_t lora_gradient_workspace(const struct mn_lora *lora, int rows, int in);
 MN_CHECKED mn_status lora_gradient(float *da, const __nv_bfloat16 *du, const __nv_bfloat16 *x,
-                                   const uint8_t *masks, const struct mn_lora *lora, int rows,
+                                   const uint32_t *masks, const struct mn_lora *lora, int rows,
                                    int in, void *workspace, mn_stream s);
 /* dx (rows, in) = sum over the parts of mask∘(du·A)/(1-p); du (rows, rank), dx dense. */
-MN_CHECKED mn_status lora_spread(__nv_bfloat16 *dx, const __nv_bfloat16 *du, const uint8_t *masks,
+MN_CHECKED mn_status lora_spread(__nv_bfloat16 *dx, const __nv_bfloat16 *du, const uint32_t *masks,
                                  const struct mn_lora *lora, int rows, int in, mn_stream s);
 
 #endif

@@ -12,21 +12,15 @@ enum { GRADIENT_THREADS = 128, GRADIENT_COLUMNS = 128, GRADIENT_STAGES = 3 };
 template <int TILES> struct gradient_shared {
     __nv_bfloat16 x[STAGE_ROWS][GRADIENT_COLUMNS + PITCH_PAD];
     __nv_bfloat16 du[STAGE_ROWS][TILE_RANK * TILES + PITCH_PAD];
-    uint32_t kept[TILES][STAGE_ROWS][GRADIENT_COLUMNS / 32];
+    uint32_t kept[TILES][GRADIENT_COLUMNS / 32][STAGE_ROWS];
 };
-
-__device__ __forceinline__ void copy_async_4(uint32_t to, const void *from, bool valid)
-{
-    int bytes = valid ? 4 : 0;
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(to), "l"(from), "r"(bytes));
-}
 
 /* Rows row0 … of du, x and the masks, the `rows` first of them; columns from `column`. */
 template <int TILES, bool WIDE>
 __device__ __forceinline__ void
 stage_gradient(struct gradient_shared<TILES> *shared, const struct rank_tile (&tile)[TILES],
                const __nv_bfloat16 *du, const __nv_bfloat16 *x, const uint32_t *masks,
-               int64_t all_rows, int64_t row0, int rows, int rank, int in, int column)
+               int64_t word_rows, int64_t row0, int rows, int rank, int in, int column)
 {
     for (int i = threadIdx.x; i < STAGE_ROWS * GRADIENT_COLUMNS / VECTOR; i += GRADIENT_THREADS) {
         int row = i / (GRADIENT_COLUMNS / VECTOR), c = i % (GRADIENT_COLUMNS / VECTOR) * VECTOR;
@@ -41,16 +35,15 @@ stage_gradient(struct gradient_shared<TILES> *shared, const struct rank_tile (&t
                          du + (row0 + row) * rank + tile[i].begin + k, tile[i].width - k,
                          row < rows && k < tile[i].width);
     }
-    if (masks) {
-        int row = threadIdx.x / 4, w = threadIdx.x % 4, words = mn_bit_groups(in);
-        bool there = row < rows && column / 32 + w < words;
+    if (masks && threadIdx.x < GRADIENT_COLUMNS / 32 * STAGE_ROWS / 4) { /* four rows of a word */
+        int w = threadIdx.x / (STAGE_ROWS / 4), row = threadIdx.x % (STAGE_ROWS / 4) * 4;
+        int words = mn_bit_groups(in), word = column / 32 + w;
 #pragma unroll
         for (int i = 0; i < TILES; i++)
-            copy_async_4(shared_address(&shared->kept[i][row][w]),
-                         masks + (tile[i].part * all_rows + row0 + row) * words + column / 32 + w,
-                         there);
+            copy_async_16(shared_address(&shared->kept[i][w][row]),
+                          masks + (tile[i].part * words + word) * word_rows + row0 + row,
+                          row < rows && word < words);
     }
-    copy_async_commit();
 }
 
 /* The warp's 32 columns of x, masked, times sixteen tokens from row k of the stage. */
@@ -66,9 +59,12 @@ __device__ __forceinline__ void multiply_gradient(const struct gradient_shared<T
         load_transposed(
             left[i], &shared->du[k + lane / 16 * 8 + lane % 8][i * TILE_RANK + lane / 8 % 2 * 8]);
 #pragma unroll
-        for (int r = 0; r < 4; r++) /* column g of each n-tile to the sign of its byte */
-            kept[i][r] =
-                masked ? shared->kept[i][k + r / 2 * 8 + 2 * t + r % 2][warp] << (7 - g) : ~0u;
+        for (int half = 0; half < 2; half++) { /* column g of each n-tile to its byte's sign */
+            uint2 pair =
+                *reinterpret_cast<const uint2 *>(&shared->kept[i][warp][k + half * 8 + 2 * t]);
+            kept[i][2 * half] = masked ? pair.x << (7 - g) : ~0u;
+            kept[i][2 * half + 1] = masked ? pair.y << (7 - g) : ~0u;
+        }
     }
 #pragma unroll
     for (int n = 0; n < 4; n += 2) {
@@ -91,8 +87,8 @@ template <int TILES, bool WIDE>
 static __global__ void __launch_bounds__(GRADIENT_THREADS)
     gradient_kernel(float *__restrict__ shares, const __nv_bfloat16 *__restrict__ du,
                     const __nv_bfloat16 *__restrict__ x, const uint32_t *__restrict__ masks,
-                    const __grid_constant__ struct mn_lora lora, int rows, int in, int stretch,
-                    float factor)
+                    const __grid_constant__ struct mn_lora lora, int rows, int in,
+                    int64_t word_rows, int stretch, float factor)
 {
     __shared__ __align__(16) struct gradient_shared<TILES> shared[GRADIENT_STAGES];
     struct rank_tile tile[TILES];
@@ -107,8 +103,8 @@ static __global__ void __launch_bounds__(GRADIENT_THREADS)
     for (int stage = 0; stage < stages + GRADIENT_STAGES - 1; stage++) {
         int row = stage * STAGE_ROWS, used = stage - (GRADIENT_STAGES - 1);
         if (stage < stages)
-            stage_gradient<TILES, WIDE>(&shared[stage % GRADIENT_STAGES], tile, du, x, masks, rows,
-                                        begin + row, here - row, lora.rank, in, column);
+            stage_gradient<TILES, WIDE>(&shared[stage % GRADIENT_STAGES], tile, du, x, masks,
+                                        word_rows, begin + row, here - row, lora.rank, in, column);
         copy_async_commit(); /* empty groups at the end, so that the count below stays right */
         if (used < 0) continue;
         copy_async_wait<GRADIENT_STAGES - 1>();
@@ -150,7 +146,7 @@ size_t lora_gradient_workspace(const struct mn_lora *lora, int rows, int in)
 }
 
 mn_status lora_gradient(float *da, const __nv_bfloat16 *du, const __nv_bfloat16 *x,
-                        const uint8_t *masks, const struct mn_lora *lora, int rows, int in,
+                        const uint32_t *masks, const struct mn_lora *lora, int rows, int in,
                         void *workspace, mn_stream s)
 {
     float *shares = static_cast<float *>(workspace);
@@ -162,9 +158,8 @@ mn_status lora_gradient(float *da, const __nv_bfloat16 *du, const __nv_bfloat16 
     auto kernel = together > 1 ? (wide ? gradient_kernel<3, true> : gradient_kernel<3, false>)
                                : (wide ? gradient_kernel<1, true> : gradient_kernel<1, false>);
     dim3 grid(ceil_div(in, GRADIENT_COLUMNS), ceil_div(tiles, together), stretches);
-    kernel<<<grid, GRADIENT_THREADS, 0, s->stream>>>(shares, du, x,
-                                                     reinterpret_cast<const uint32_t *>(masks),
-                                                     *lora, rows, in, stretch, kept_factor(lora));
+    kernel<<<grid, GRADIENT_THREADS, 0, s->stream>>>(shares, du, x, masks, *lora, rows, in,
+                                                     mask_rows(rows), stretch, kept_factor(lora));
     MN_TRY(launched("linear_backward: duᵀ·x"));
     gradient_sums_kernel<<<ceil_div(count, 256), 256, 0, s->stream>>>(da, shares, count, stretches);
     return launched("linear_backward: sum of dA");
@@ -224,13 +219,13 @@ multiply_spread(float (&total)[4][VECTOR], const uint2 (&left)[4], const uint32_
 template <int TILES, bool RESIDENT, bool WHOLE>
 static __global__ void __launch_bounds__(SPREAD_THREADS, 2)
     spread_kernel(__nv_bfloat16 *__restrict__ dx, const __nv_bfloat16 *__restrict__ du,
-                  const uint8_t *__restrict__ masks, const __grid_constant__ struct mn_lora lora,
-                  int tiles, int rows, int in, float factor, bool wide)
+                  const uint32_t *__restrict__ masks, const __grid_constant__ struct mn_lora lora,
+                  int tiles, int rows, int in, int64_t word_rows, float factor, bool wide)
 {
     __shared__ __align__(16) __nv_bfloat16 shared_a[TILES][TILE_RANK][SPREAD_COLUMNS + PITCH_PAD];
     int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, g = lane / 4, t = lane % 4;
     int first_column = blockIdx.x * SPREAD_COLUMNS, own = warp % 4 * 32;
-    int column = first_column + own + t * VECTOR, row_bytes = mn_bit_groups(in) * 4;
+    int column = first_column + own + t * VECTOR, words = mn_bit_groups(in);
     int own_row = warp / 4 * 32 + g;
     struct rank_tile tile[TILES];
     for (int step = 0; step < SPREAD_STEPS; step++) {
@@ -253,16 +248,15 @@ static __global__ void __launch_bounds__(SPREAD_THREADS, 2)
 #pragma unroll
             for (int j = 0; j < TILES; j++) {
                 const __nv_bfloat16 *own_du = du + row0 * lora.rank + tile[j].begin;
-                int64_t bytes = (tile[j].part * (int64_t)rows + row0) * row_bytes;
+                const uint32_t *own_masks =
+                    masks + (tile[j].part * words + column / 32) * word_rows + row0;
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
                     int r = own_row + 8 * i;
                     bool there = r < here && tile[j].width > 0;
                     left[j][i] = load_four<WHOLE>(own_du + (there ? r : 0) * lora.rank, 4 * t,
                                                   tile[j].width, there);
-                    kept[j][i] = masks && there && column < in
-                                     ? masks[bytes + r * row_bytes + column / VECTOR]
-                                     : 255u;
+                    kept[j][i] = masks && there && column < in ? kept8(own_masks, r, column) : 255u;
                 }
             }
 #pragma unroll
@@ -289,7 +283,7 @@ template <bool WHOLE> static auto choose_spread(int tiles)
                         : spread_kernel<3, false, WHOLE>;
 }
 
-mn_status lora_spread(__nv_bfloat16 *dx, const __nv_bfloat16 *du, const uint8_t *masks,
+mn_status lora_spread(__nv_bfloat16 *dx, const __nv_bfloat16 *du, const uint32_t *masks,
                       const struct mn_lora *lora, int rows, int in, mn_stream s)
 {
     bool wide = is_wide(dx, in, in) && is_wide(lora->a, in, in);
@@ -297,6 +291,6 @@ mn_status lora_spread(__nv_bfloat16 *dx, const __nv_bfloat16 *du, const uint8_t 
     auto kernel = is_whole(lora, du) ? choose_spread<true>(tiles) : choose_spread<false>(tiles);
     dim3 grid(ceil_div(in, SPREAD_COLUMNS), ceil_div(rows, SPREAD_ROWS * SPREAD_STEPS));
     kernel<<<grid, SPREAD_THREADS, 0, s->stream>>>(dx, du, masks, *lora, tiles, rows, in,
-                                                   kept_factor(lora), wide);
+                                                   mask_rows(rows), kept_factor(lora), wide);
     return launched("linear_backward: du·A");
 }

@@ -98,6 +98,13 @@ __device__ __forceinline__ uint32_t spread_signs(uint32_t a, uint32_t b, uint32_
     return signs;
 }
 
+/* Bits of columns k … k+7, k a multiple of eight, of one row of a mask; `words` are those of the 32
+ * columns around k. */
+__device__ __forceinline__ uint32_t kept8(const uint32_t *words, int64_t row, int k)
+{
+    return reinterpret_cast<const uint8_t *>(words + row)[k % 32 / 8];
+}
+
 /* Zero where bit i of `kept` is not set, for the eight elements i of `raw`. */
 __device__ __forceinline__ uint4 mask8(uint4 raw, uint32_t kept)
 {
