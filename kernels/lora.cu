@@ -1,8 +1,8 @@
 /* lora.cu: an adapter's share of the forward pass, on mma.sync: the masks, u = mask∘x·Aᵀ, y = u·Bᵀ.
  *
  * The products are bound by reading or writing one (rows, ·) matrix once for all parts. A mask is a
- * bit an element, drawn before the products that use it: Philox costs six instructions an element,
- * applying a bit one and a half. */
+ * bit an element, drawn before the products that use it, which costs five instructions an element;
+ * applying it costs one and a half. */
 #include "lora_tile.cuh"
 
 /* --- masks

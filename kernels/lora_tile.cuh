@@ -1,5 +1,6 @@
-/* lora_tile.cuh: what the kernels of lora.cu and lora_backward.cu share: how the ranks of an
- * adapter are cut into tiles of sixteen, how narrow rows are read, and how bits become a mask. */
+/* lora_tile.cuh: what the kernels of lora.cu, lora_lower.cu and lora_backward.cu share: how the
+ * ranks of an adapter are cut into tiles of sixteen, how narrow rows are read, how bits become a
+ * mask, and how sums over tokens are cut. */
 #ifndef MINUANO_KERNELS_LORA_TILE_CUH
 #define MINUANO_KERNELS_LORA_TILE_CUH
 
@@ -122,8 +123,8 @@ __device__ __forceinline__ uint4 mask8(uint4 raw, uint32_t kept)
  * ------------------------------------------------------------------------------- */
 
 /* Cut into stretches, whose shares lie side by side in the workspace and are added in order: no
- * atomics. A stretch passes through shared memory in stages, so that the next one
- * is on its way under the products of this one. */
+ * atomics. A stretch passes through shared memory in stages, so that the next one is on its way
+ * under the products of this one. */
 enum { PITCH_PAD = 8, STRETCHES = 16, STRETCH_LEAST = 64, STAGE_ROWS = 32 };
 
 /* Tokens of a stretch: whole stages, at most STRETCHES stretches. */
