@@ -94,10 +94,11 @@ template <int HD>
 __device__ __forceinline__ void start_rows(float (&c)[STREAMED / 8][4], const __nv_bfloat16 *x,
                                            const __nv_bfloat16 *y)
 {
+    const uint32_t a = wgmma_base(x), b = wgmma_base(y);
+    wgmma_first(c, descriptor_along<OWNED>(a, 0), descriptor_along<STREAMED>(b, 0));
 #pragma unroll
-    for (int step = 0; step < HD / 16; step++)
-        wgmma_shared(c, descriptor_along<OWNED>(x, step), descriptor_along<STREAMED>(y, step),
-                     step > 0);
+    for (int step = 1; step < HD / 16; step++)
+        wgmma_shared(c, descriptor_along<OWNED>(a, step), descriptor_along<STREAMED>(b, step));
     wgmma_commit();
 }
 
@@ -106,9 +107,10 @@ template <int HD>
 __device__ __forceinline__ void
 start_columns(float (&c)[HD / 8][4], const uint32_t (&p)[STREAMED / 16][4], const __nv_bfloat16 *y)
 {
+    const uint32_t b = wgmma_base(y);
 #pragma unroll
     for (int step = 0; step < STREAMED / 16; step++)
-        wgmma_registers(c, p[step], descriptor_down<STREAMED>(y, step));
+        wgmma_registers(c, p[step], descriptor_down<STREAMED>(b, step));
     wgmma_commit();
 }
 

@@ -1,27 +1,30 @@
 /* attention_forward_sm90.cu: attention on Hopper: wgmma fed by TMA.
  *
- * A tile of work is (128 packed query rows, kv head, sequence). One block a multiprocessor walks
- * its share of all tiles: a producer thread runs ahead through queries, keys and values, so that
- * the loads of a tile lie below the products of the one before; two warpgroups own 64 rows each
- * and take turns at the tensor cores, one's softmax below the other's products (Shah et al. 2024).
- * Flops: 4 * head_dim a (query, key) pair.
+ * A tile of work is (128 packed query rows, kv head, sequence). One block a multiprocessor draws
+ * tiles (attention_schedule.cuh): a producer warp runs ahead through queries, keys and values, so
+ * that the loads of a tile lie below the products of the one before; two warpgroups own 64 rows
+ * each and take turns at the tensor cores, one's softmax below the other's products (Shah et al.
+ * 2024). Flops: 4 * head_dim a (query, key) pair.
  *
  * Keys are counted over prefix and own rows together, in tiles of 128, so that a shared prefix
  * gives the same bits as the same tokens unshared; the tile in which the prefix ends is put
- * together from small boxes. A tile that reaches past its sequence reads its neighbour's rows:
- * finite numbers that the mask or a zero probability removes. */
+ * together from small boxes. Tiles are taken from the last to the first, and of the last only as
+ * many keys as are seen, in steps of 32: what is left out has probability 0. A tile that reaches
+ * past its sequence reads its neighbour's rows: finite numbers that the mask or a zero probability
+ * removes. */
 #include "attention.cuh"
+#include "attention_schedule.cuh"
 #include "hopper.cuh"
 
 namespace
 {
 
 enum { ROWS = 128, KEYS = 128, STAGES = 2, CONSUMERS = 2, THREADS = (1 + CONSUMERS) * WARPGROUP };
-enum { BOXES = 3 };
+enum { BOXES = 4 };
 
 __host__ __device__ constexpr int box_rows(int i)
 {
-    return i == 0 ? KEYS : i == 1 ? 16 : 1;
+    return i == 0 ? KEYS : i == 1 ? 32 : i == 2 ? 16 : 1;
 }
 
 /* Maps of the packed rows, and of keys and values in boxes of several heights. */
@@ -29,20 +32,12 @@ struct maps {
     CUtensorMap query, own[BOXES], cache_k[BOXES], cache_v[BOXES];
 };
 
-/* How the tiles are ordered: sequences in sections of a few rounds of the grid, whose rows stay in
- * the L2 cache; in a section the longest tiles first; rounds to and fro, so that every block gets
- * as much. */
-struct schedule {
-    int query_tiles; /* of the longest sequence; shorter ones leave some out */
-    int section;     /* sequences */
-    int total;
-};
-
 /* One tile. */
 struct work {
     int begin, length, prefix, prefix_start;
     int q0, kv;
     int tiles; /* of keys; 0: there is no more work */
+    int last;  /* keys of the last of them, a multiple of 32 */
 };
 
 template <int HD> struct shared_tiles {
@@ -54,157 +49,140 @@ template <int HD> struct shared_tiles {
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
-/* Where a ring of STAGES stands. A new barrier passes a wait for parity 1. */
-struct ring {
-    int count;
-
-    __device__ int stage() const
-    {
-        return count % STAGES;
-    }
-    __device__ uint32_t full() const
-    {
-        return (count / STAGES) & 1;
-    }
-    __device__ uint32_t empty() const
-    {
-        return (count / STAGES + 1) & 1;
-    }
-};
-
-/* The block's tile of this round; false where there is none. */
-__device__ bool find_work(work *w, int round, const mn_attention_forward &args,
-                          const schedule &plan)
+__device__ __forceinline__ work work_of(const item &it, const mn_attention_forward &args,
+                                        int tokens)
 {
-    const int blocks = (int)gridDim.x, block = (int)blockIdx.x, heads = args.shape.kv_heads;
-    const int at = round * blocks + (round & 1 ? blocks - 1 - block : block);
-    if (at >= plan.total) return false;
-    const int in_section = plan.section * heads * plan.query_tiles, first = at / in_section;
-    const int pairs = min(plan.section, args.segments.sequences - first * plan.section) * heads;
-    const int rest = at % in_section, pair = rest % pairs;
-    const int sequence = first * plan.section + pair / heads,
-              tokens = ROWS / (args.shape.heads / heads);
-    w->kv = pair % heads;
-    w->begin = args.segments.offsets[sequence];
-    w->length = args.segments.offsets[sequence + 1] - w->begin;
-    w->q0 = (plan.query_tiles - 1 - rest / pairs) * tokens;
-    if (w->q0 >= w->length) return false;
-    w->prefix = args.segments.max_prefix ? args.segments.prefix_length[sequence] : 0;
-    w->prefix_start = args.segments.max_prefix ? args.segments.prefix_start[sequence] : 0;
-    w->tiles = (w->prefix + min(w->q0 + tokens, w->length) - 1) / KEYS + 1;
-    return true;
+    work w;
+    w.begin = it.begin;
+    w.length = it.length;
+    w.kv = it.kv;
+    w.q0 = it.level * tokens;
+    w.prefix = args.segments.max_prefix ? args.segments.prefix_length[it.sequence] : 0;
+    w.prefix_start = args.segments.max_prefix ? args.segments.prefix_start[it.sequence] : 0;
+    const int seen = w.prefix + min(w.q0 + tokens, w.length);
+    w.tiles = (seen - 1) / KEYS + 1;
+    w.last = (seen - (w.tiles - 1) * KEYS + 31) / 32 * 32;
+    return w;
 }
 
-/* Rows at … end - 1 of a key tile from rows `row` … of the maps, in boxes of 16 rows and of 1. The
+/* Rows at … end - 1 of a key tile from rows `row` … of the maps, in the largest boxes that fit. The
  * swizzle comes from the address, so a box may begin at any row. */
 template <int HD>
 __device__ void load_boxes(__nv_bfloat16 *tile, int at, int end, const CUtensorMap *boxes,
                            uint64_t *barrier, int head, int row)
 {
-    for (int i = 1; i < BOXES; i++)
+    for (int i = 0; i < BOXES; i++)
         for (; at + box_rows(i) <= end; at += box_rows(i), row += box_rows(i))
             for (int p = 0; p < HD / PANEL; p++)
                 tma_load(tile + (p * KEYS + at) * PANEL, &boxes[i], barrier, p * PANEL, head, row);
 }
 
-/* Keys or values first_key … +127 of a sequence: head `cache_head` of the cache, `own_head` of the
- * own rows. */
+/* `count` keys or values of a sequence from first_key on: head `cache_head` of the cache,
+ * `own_head` of the own rows. */
 template <int HD>
 __device__ void load_keys_tile(__nv_bfloat16 *tile, uint64_t *barrier, const work &w, int first_key,
-                               const CUtensorMap *cache, int cache_head, const CUtensorMap *own,
-                               int own_head)
+                               int count, const CUtensorMap *cache, int cache_head,
+                               const CUtensorMap *own, int own_head)
 {
-    barrier_expect(barrier, KEYS * HD * 2);
-    const int from_cache = min(max(w.prefix - first_key, 0), (int)KEYS);
-    const int cache_row = w.prefix_start + first_key,
-              own_row = w.begin + first_key + from_cache - w.prefix;
-    if (from_cache == 0 || from_cache == KEYS) {
-        const CUtensorMap *map = from_cache ? cache : own;
-        for (int p = 0; p < HD / PANEL; p++)
-            tma_load(tile + p * KEYS * PANEL, map, barrier, p * PANEL,
-                     from_cache ? cache_head : own_head, from_cache ? cache_row : own_row);
-        return;
-    }
-    load_boxes<HD>(tile, 0, from_cache, cache, barrier, cache_head, cache_row);
-    load_boxes<HD>(tile, from_cache, KEYS, own, barrier, own_head, own_row);
+    barrier_expect(barrier, count * HD * 2);
+    const int from_cache = min(max(w.prefix - first_key, 0), count);
+    load_boxes<HD>(tile, 0, from_cache, cache, barrier, cache_head, w.prefix_start + first_key);
+    load_boxes<HD>(tile, from_cache, count, own, barrier, own_head,
+                   w.begin + first_key + from_cache - w.prefix);
 }
 
-/* One thread: queries, keys and values of all the block's tiles, as stages fall free. */
+/* One warp: queries, keys and values of all the block's tiles, as stages fall free. Lane 0 starts
+ * the copies. Keys come from the last tile to the first. */
 template <int HD>
 __device__ void produce(shared_tiles<HD> &shared, const mn_attention_forward &args,
                         const schedule &plan, const maps &m)
 {
     const mn_attention_shape &shape = args.shape;
-    const int rounds = (plan.total - 1) / (int)gridDim.x + 1;
-    ring items = {0}, keys = {0};
-    for (int round = 0; round <= rounds; round++) {
-        work w = {};
-        if (round < rounds && !find_work(&w, round, args, plan)) continue;
+    const bool leads = (threadIdx.x & 31) == 0;
+    ring<STAGES> items = {}, keys = {};
+    int number = draw(plan);
+    section_walk walk = {};
+    walk.enter(args.segments, plan, shape.kv_heads);
+    for (;; items.count++) {
+        item it;
+        const bool found = walk.find(&it, number, args.segments, plan, shape.kv_heads);
+        const work w = found ? work_of(it, args, plan.tokens) : work{};
         const int slot = items.stage();
         uint64_t *q_full = &shared.q_full[slot];
         barrier_wait(&shared.q_empty[slot], items.empty());
-        items.count++;
-        shared.item[slot] = w; /* read after q_full */
-        if (round == rounds) {
-            barrier_arrive(q_full);
+        if (leads) shared.item[slot] = w; /* read after q_full */
+        if (!found) {
+            if (leads) barrier_arrive(q_full);
+            end_draws(number, walk, plan);
             return;
         }
-        barrier_expect(q_full, ROWS * HD * 2);
-        for (int p = 0; p < HD / PANEL; p++)
-            tma_load(shared.q[slot] + p * ROWS * PANEL, &m.query, q_full, p * PANEL,
-                     w.kv * (shape.heads / shape.kv_heads), w.begin + w.q0);
-        for (int tile = 0; tile < w.tiles; tile++, keys.count++) {
-            const int stage = keys.stage(), k_head = shape.heads + w.kv;
-            barrier_wait(&shared.k_empty[stage], keys.empty());
-            load_keys_tile<HD>(shared.k[stage], &shared.k_full[stage], w, tile * KEYS, m.cache_k,
-                               w.kv, m.own, k_head);
-            barrier_wait(&shared.v_empty[stage], keys.empty());
-            load_keys_tile<HD>(shared.v[stage], &shared.v_full[stage], w, tile * KEYS, m.cache_v,
-                               w.kv, m.own, k_head + shape.kv_heads);
+        if (leads) {
+            barrier_expect(q_full, ROWS * HD * 2);
+            for (int p = 0; p < HD / PANEL; p++)
+                tma_load(shared.q[slot] + p * ROWS * PANEL, &m.query, q_full, p * PANEL,
+                         w.kv * (shape.heads / shape.kv_heads), w.begin + w.q0);
         }
+        for (int tile = w.tiles - 1; tile >= 0; tile--, keys.count++) {
+            const int stage = keys.stage(), k_head = shape.heads + w.kv,
+                      count = tile == w.tiles - 1 ? w.last : (int)KEYS;
+            barrier_wait(&shared.k_empty[stage], keys.empty());
+            if (leads)
+                load_keys_tile<HD>(shared.k[stage], &shared.k_full[stage], w, tile * KEYS, count,
+                                   m.cache_k, w.kv, m.own, k_head);
+            barrier_wait(&shared.v_empty[stage], keys.empty());
+            if (leads)
+                load_keys_tile<HD>(shared.v[stage], &shared.v_full[stage], w, tile * KEYS, count,
+                                   m.cache_v, w.kv, m.own, k_head + shape.kv_heads);
+        }
+        number = draw(plan); /* late, so that long items go to blocks that are free */
     }
 }
 
-/* Starts s = Q·Kᵀ for the warpgroup's 64 rows. */
-template <int HD>
-__device__ __forceinline__ void start_scores(float (&s)[KEYS / 8][4], const __nv_bfloat16 *q,
+/* Starts s = Q·Kᵀ for the warpgroup's 64 rows and WIDTH keys. */
+template <int HD, int WIDTH>
+__device__ __forceinline__ void start_scores(float (&s)[WIDTH / 8][4], const __nv_bfloat16 *q,
                                              const __nv_bfloat16 *k)
 {
     wgmma_fence();
+    const uint32_t a = wgmma_base(q), b = wgmma_base(k);
+    wgmma_first(s, descriptor_along<ROWS>(a, 0), descriptor_along<KEYS>(b, 0));
 #pragma unroll
-    for (int step = 0; step < HD / 16; step++)
-        wgmma_shared(s, descriptor_along<ROWS>(q, step), descriptor_along<KEYS>(k, step), step > 0);
+    for (int step = 1; step < HD / 16; step++)
+        wgmma_shared(s, descriptor_along<ROWS>(a, step), descriptor_along<KEYS>(b, step));
     wgmma_commit();
 }
 
-/* Starts o += P·V. */
-template <int HD>
+/* Starts o += P·V over WIDTH keys. */
+template <int HD, int WIDTH>
 __device__ __forceinline__ void
 start_output(float (&o)[HD / 8][4], const uint32_t (&p)[KEYS / 16][4], const __nv_bfloat16 *v)
 {
     wgmma_fence();
+    const uint32_t b = wgmma_base(v);
 #pragma unroll
-    for (int step = 0; step < KEYS / 16; step++)
-        wgmma_registers(o, p[step], descriptor_down<KEYS>(v, step));
+    for (int step = 0; step < WIDTH / 16; step++)
+        wgmma_registers(o, p[step], descriptor_down<KEYS>(b, step));
     wgmma_commit();
 }
 
-__device__ __forceinline__ void mask_tile(float (&s)[KEYS / 8][4], int key0,
+template <int TILES_S>
+__device__ __forceinline__ void mask_tile(float (&s)[TILES_S][4], int key0,
                                           const int (&last_key)[2])
 {
 #pragma unroll
-    for (int n = 0; n < KEYS / 8; n++)
+    for (int n = 0; n < TILES_S; n++)
 #pragma unroll
         for (int c = 0; c < 4; c++)
             if (key0 + 8 * n + 2 * ((int)threadIdx.x & 3) + (c & 1) > last_key[c >> 1])
                 s[n][c] = -INFINITY;
 }
 
+template <int TILES_S>
 __device__ __forceinline__ void pack_probabilities(uint32_t (&p)[KEYS / 16][4],
-                                                   const float (&s)[KEYS / 8][4])
+                                                   const float (&s)[TILES_S][4])
 {
 #pragma unroll
-    for (int k = 0; k < KEYS / 16; k++) accumulators_as_a(p[k], s[2 * k], s[2 * k + 1]);
+    for (int k = 0; k < TILES_S / 2; k++) accumulators_as_a(p[k], s[2 * k], s[2 * k + 1]);
 }
 
 /* One lane tells for its warp, whose part of the products is done. */
@@ -213,65 +191,131 @@ __device__ __forceinline__ void warp_arrive(uint64_t *barrier)
     if ((threadIdx.x & 31) == 0) barrier_arrive(barrier);
 }
 
+/* What a warpgroup keeps in registers of its 64 rows of one tile. */
+template <int HD> struct rows_state {
+    float o[HD / 8][4];
+    uint32_t p[KEYS / 16][4]; /* of the key tile before; its product with the values is due */
+    softmax_rows softmax;
+    int last_key[2]; /* that the thread's two rows see */
+    int diagonal;    /* all rows see the keys up to here */
+};
+
+/* Scores and probabilities of the last key tile, WIDTH keys. */
+template <int HD, int WIDTH>
+__device__ __forceinline__ void first_step(rows_state<HD> &rows, shared_tiles<HD> &shared,
+                                           const __nv_bfloat16 *q, const ring<STAGES> &keys,
+                                           int key0, float scale_log2)
+{
+    float s[WIDTH / 8][4], shrink[2];
+    barrier_wait(&shared.k_full[keys.stage()], keys.full());
+    start_scores<HD, WIDTH>(s, q, shared.k[keys.stage()]);
+    wgmma_wait<0>();
+    warp_arrive(&shared.k_empty[keys.stage()]);
+    mask_tile(s, key0, rows.last_key);
+    softmax_step(rows.softmax, shrink, s, scale_log2);
+    pack_probabilities(rows.p, s);
+}
+
+/* The next key tile's scores and probabilities, above the product of the WIDTH keys before it. */
+template <int HD, int WIDTH>
+__device__ __forceinline__ void step(rows_state<HD> &rows, shared_tiles<HD> &shared,
+                                     const __nv_bfloat16 *q, ring<STAGES> &keys, int key0,
+                                     bool masked, float scale_log2)
+{
+    const int warpgroup = (int)threadIdx.x / WARPGROUP - 1;
+    const ring<STAGES> before = keys;
+    float s[KEYS / 8][4], shrink[2];
+    keys.count++;
+    barrier_wait(&shared.k_full[keys.stage()], keys.full());
+    turn_wait(1 + warpgroup);
+    start_scores<HD, KEYS>(s, q, shared.k[keys.stage()]);
+    barrier_wait(&shared.v_full[before.stage()], before.full());
+    start_output<HD, WIDTH>(rows.o, rows.p, shared.v[before.stage()]);
+    turn_pass(2 - warpgroup);
+    wgmma_wait<1>(); /* the scores; the output goes on below the softmax */
+    warp_arrive(&shared.k_empty[keys.stage()]);
+    if (masked) mask_tile(s, key0, rows.last_key);
+    softmax_step(rows.softmax, shrink, s, scale_log2);
+    wgmma_wait<0>();
+    warp_arrive(&shared.v_empty[before.stage()]);
+    rescale(rows.o, shrink);
+    pack_probabilities(rows.p, s);
+}
+
+/* The product that is still due. */
+template <int HD, int WIDTH>
+__device__ __forceinline__ void last_step(rows_state<HD> &rows, shared_tiles<HD> &shared,
+                                          ring<STAGES> &keys)
+{
+    barrier_wait(&shared.v_full[keys.stage()], keys.full());
+    start_output<HD, WIDTH>(rows.o, rows.p, shared.v[keys.stage()]);
+    softmax_end(rows.softmax);
+    wgmma_wait<0>();
+    warp_arrive(&shared.v_empty[keys.stage()]);
+    keys.count++;
+}
+
+/* The last key tile and, where there is one, the tile before it, which the diagonal can reach when
+ * a prefix shifts it. */
+template <int HD, int WIDTH>
+__device__ __forceinline__ void begin_rows(rows_state<HD> &rows, shared_tiles<HD> &shared,
+                                           const __nv_bfloat16 *q, ring<STAGES> &keys,
+                                           const work &w, int slot, float scale_log2)
+{
+    const int key0 = (w.tiles - 1) * KEYS;
+    first_step<HD, WIDTH>(rows, shared, q, keys, key0, scale_log2);
+    if (w.tiles == 1) {
+        warp_arrive(&shared.q_empty[slot]);
+        last_step<HD, WIDTH>(rows, shared, keys);
+    } else {
+        step<HD, WIDTH>(rows, shared, q, keys, key0 - KEYS, key0 - 1 > rows.diagonal, scale_log2);
+    }
+}
+
 /* A warpgroup's 64 rows of one tile. */
 template <int HD>
-__device__ void attend(shared_tiles<HD> &shared, const work &w, int slot, ring &keys,
+__device__ void attend(shared_tiles<HD> &shared, const work &w, int slot, ring<STAGES> &keys,
                        const mn_attention_forward &args)
 {
     const mn_attention_shape &shape = args.shape;
     const int warpgroup = (int)threadIdx.x / WARPGROUP - 1, lane = threadIdx.x & 31;
-    const int group = shape.heads / shape.kv_heads;
+    const int group = shape.heads / shape.kv_heads,
+              shift = 31 - __clz(group); /* a power of 2, as ROWS is */
     const int row =
         64 * warpgroup + 16 * (((int)threadIdx.x / 32) & 3) + lane / 4; /* and row + 8 */
-    const int last_key[2] = {w.prefix + w.q0 + row / group, w.prefix + w.q0 + (row + 8) / group};
-    const int diagonal = w.prefix + w.q0; /* all rows see the keys up to here */
     const __nv_bfloat16 *q = shared.q[slot] + 64 * warpgroup * PANEL;
     const float scale_log2 = shape.scale * LOG2E;
-    float o[HD / 8][4] = {}, s[KEYS / 8][4], shrink[2];
-    uint32_t p[KEYS / 16][4];
-    softmax_rows state = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
+    rows_state<HD> rows = {};
+    rows.softmax = {{-INFINITY, -INFINITY}, {0.0f, 0.0f}};
+    rows.diagonal = w.prefix + w.q0;
+    rows.last_key[0] = rows.diagonal + (row >> shift);
+    rows.last_key[1] = rows.diagonal + ((row + 8) >> shift);
 
-    barrier_wait(&shared.k_full[keys.stage()], keys.full());
-    start_scores<HD>(s, q, shared.k[keys.stage()]);
-    wgmma_wait<0>();
-    warp_arrive(&shared.k_empty[keys.stage()]);
-    if (KEYS - 1 > diagonal) mask_tile(s, 0, last_key);
-    softmax_step(state, shrink, s, scale_log2);
-    pack_probabilities(p, s);
-    for (int tile = 1; tile < w.tiles; tile++) {
-        const ring before = keys;
-        keys.count++;
-        barrier_wait(&shared.k_full[keys.stage()], keys.full());
-        turn_wait(1 + warpgroup);
-        start_scores<HD>(s, q, shared.k[keys.stage()]);
-        barrier_wait(&shared.v_full[before.stage()], before.full());
-        start_output<HD>(o, p, shared.v[before.stage()]);
-        turn_pass(2 - warpgroup);
-        wgmma_wait<1>(); /* the scores; the output goes on below the softmax */
-        warp_arrive(&shared.k_empty[keys.stage()]);
-        if (tile * KEYS + KEYS - 1 > diagonal) mask_tile(s, tile * KEYS, last_key);
-        softmax_step(state, shrink, s, scale_log2);
-        wgmma_wait<0>();
-        warp_arrive(&shared.v_empty[before.stage()]);
-        rescale(o, shrink);
-        pack_probabilities(p, s);
+    if (w.last == 32)
+        begin_rows<HD, 32>(rows, shared, q, keys, w, slot, scale_log2);
+    else if (w.last == 64)
+        begin_rows<HD, 64>(rows, shared, q, keys, w, slot, scale_log2);
+    else if (w.last == 96)
+        begin_rows<HD, 96>(rows, shared, q, keys, w, slot, scale_log2);
+    else
+        begin_rows<HD, 128>(rows, shared, q, keys, w, slot, scale_log2);
+    if (w.tiles > 1) {
+        for (int tile = w.tiles - 3; tile >= 0; tile--)
+            step<HD, KEYS>(rows, shared, q, keys, tile * KEYS, false, scale_log2);
+        warp_arrive(&shared.q_empty[slot]);
+        last_step<HD, KEYS>(rows, shared, keys);
     }
-    warp_arrive(&shared.q_empty[slot]);
-    barrier_wait(&shared.v_full[keys.stage()], keys.full());
-    start_output<HD>(o, p, shared.v[keys.stage()]);
-    softmax_end(state);
-    wgmma_wait<0>();
-    warp_arrive(&shared.v_empty[keys.stage()]);
-    keys.count++;
 
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-        const int r = row + 8 * half, token = w.q0 + r / group;
+        const int r = row + 8 * half, token = w.q0 + (r >> shift);
         if (token >= w.length) continue;
-        const int64_t head = (int64_t)(w.begin + token) * shape.heads + w.kv * group + r % group;
-        store_row<HD>(bf16(args.out) + head * HD, o, half, 1.0f / state.sum[half], lane);
+        const int64_t head =
+            (int64_t)(w.begin + token) * shape.heads + w.kv * group + (r & (group - 1));
+        store_row<HD>(bf16(args.out) + head * HD, rows.o, half,
+                      __fdividef(1.0f, rows.softmax.sum[half]), lane);
         if (args.lse && (lane & 3) == 0)
-            args.lse[head] = (state.max[half] + log2f(state.sum[half])) * LN2;
+            args.lse[head] = (rows.softmax.max[half] + __log2f(rows.softmax.sum[half])) * LN2;
     }
 }
 
@@ -279,7 +323,7 @@ template <int HD>
 __device__ void consume(shared_tiles<HD> &shared, const mn_attention_forward &args)
 {
     const int warpgroup = (int)threadIdx.x / WARPGROUP - 1;
-    ring items = {0}, keys = {0};
+    ring<STAGES> items = {}, keys = {};
     if (warpgroup == 1) turn_pass(1); /* the first turn is the other's */
     for (;; items.count++) {
         const int slot = items.stage();
@@ -302,6 +346,8 @@ __global__ void __launch_bounds__(THREADS, 1)
     extern __shared__ __align__(1024) unsigned char raw[];
     shared_tiles<HD> &shared = *reinterpret_cast<shared_tiles<HD> *>(raw);
     if (threadIdx.x == 0) {
+        tensor_map_prefetch(&m.query);
+        tensor_map_prefetch(&m.own[0]);
         for (int s = 0; s < STAGES; s++) {
             barrier_init(&shared.q_full[s], 1);
             barrier_init(&shared.k_full[s], 1);
@@ -314,10 +360,10 @@ __global__ void __launch_bounds__(THREADS, 1)
     }
     __syncthreads(); /* nobody touches a barrier before it exists */
     if (threadIdx.x < WARPGROUP) {
-        give_registers<24>();
-        if (threadIdx.x == 0) produce<HD>(shared, args, plan, m);
+        give_registers<40>();
+        if (threadIdx.x < WARP) produce<HD>(shared, args, plan, m);
     } else {
-        take_registers<240>();
+        take_registers<232>();
         consume<HD>(shared, args);
     }
 #endif
@@ -330,13 +376,13 @@ mn_status make_maps(maps *m, const mn_attention_forward *args)
     const int hd = shape.head_dim, group = shape.heads / shape.kv_heads,
               all_heads = shape.heads + 2 * shape.kv_heads;
     const int64_t ld = (int64_t)all_heads * hd, cache_ld = (int64_t)shape.kv_heads * hd;
-    const int rows = args->segments.rows, prefixes = args->segments.max_prefix > 0;
+    const int rows = args->segments.rows;
     MN_TRY(make_tensor_map(&m->query, op, bf16(args->qkv), rows, all_heads, hd, ld, ROWS / group,
                            group));
-    for (int i = 0; i < (prefixes ? BOXES : 1); i++) {
+    for (int i = 0; i < BOXES; i++) {
         MN_TRY(make_tensor_map(&m->own[i], op, bf16(args->qkv), rows, all_heads, hd, ld,
                                box_rows(i), 1));
-        if (!prefixes) continue;
+        if (args->segments.max_prefix == 0) continue;
         /* How many rows the cache has is not known here; only rows of prefixes are read. */
         MN_TRY(make_tensor_map(&m->cache_k[i], op, bf16(args->cache_k), INT32_MAX, shape.kv_heads,
                                hd, cache_ld, box_rows(i), 1));
@@ -348,20 +394,17 @@ mn_status make_maps(maps *m, const mn_attention_forward *args)
 
 template <int HD> mn_status launch(const mn_attention_forward *args, mn_stream s)
 {
-    enum { ROUNDS = 4 }; /* of a section */
+    enum { ROUNDS = 4 };
     const mn_attention_shape &shape = args->shape;
     maps m = {};
     MN_TRY(make_maps(&m, args));
     MN_TRY(allow_shared((const void *)attention_forward_sm90_kernel<HD>,
                         (int)sizeof(shared_tiles<HD>)));
-    schedule plan;
-    plan.query_tiles = ceil_div(args->segments.max_length, ROWS / (shape.heads / shape.kv_heads));
-    const int of_sequence = plan.query_tiles * shape.kv_heads;
-    plan.section = ceil_div(ROUNDS * (int64_t)s->multiprocessors, of_sequence);
-    plan.total = args->segments.sequences * of_sequence;
-    const int blocks = plan.total < s->multiprocessors ? plan.total : s->multiprocessors;
+    const schedule plan =
+        make_schedule(s->ticket, &args->segments, shape.kv_heads,
+                      ROWS / (shape.heads / shape.kv_heads), ROUNDS, s->multiprocessors);
     attention_forward_sm90_kernel<HD>
-        <<<(unsigned)blocks, THREADS, sizeof(shared_tiles<HD>), s->stream>>>(*args, plan, m);
+        <<<(unsigned)plan.blocks, THREADS, sizeof(shared_tiles<HD>), s->stream>>>(*args, plan, m);
     return launched("attention_forward");
 }
 

@@ -21,6 +21,7 @@ struct mn_stream_state {
     int multiprocessors;
     bool hopper;               /* compute capability 9.0: wgmma and TMA */
     bool capturing;            /* launches are being recorded: nothing may be waited for */
+    int *ticket;               /* on the device: for kernels whose blocks draw work; they leave 0 */
     struct gemm_library *gemm; /* see gemm.cuh */
     struct attention_library *attention; /* cuDNN's; NULL: not opened, or not in this build */
 };

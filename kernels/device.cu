@@ -298,6 +298,7 @@ static void device_close(mn_device *device)
     attention_library_close(&cuda->stream.attention);
 #endif
     gemm_library_close(&cuda->stream.gemm);
+    cudaFree(cuda->stream.ticket);
     for (int i = 0; i < MARKS; i++)
         if (cuda->mark[i]) cudaEventDestroy(cuda->mark[i]);
     for (int i = 0; i < STAGES; i++) {
@@ -355,6 +356,9 @@ static mn_status take_resources(struct cuda_device *cuda)
 {
     CUDA_TRY("cudaStreamCreate",
              cudaStreamCreateWithFlags(&cuda->stream.stream, cudaStreamNonBlocking));
+    CUDA_TRY("cudaMalloc", cudaMalloc(&cuda->stream.ticket, sizeof *cuda->stream.ticket));
+    CUDA_TRY("cudaMemsetAsync", cudaMemsetAsync(cuda->stream.ticket, 0, sizeof *cuda->stream.ticket,
+                                                cuda->stream.stream));
     for (int i = 0; i < MARKS; i++) CUDA_TRY("cudaEventCreate", cudaEventCreate(&cuda->mark[i]));
     for (int i = 0; i < STAGES; i++) {
         CUDA_TRY("cudaEventCreate",

@@ -21,6 +21,11 @@ enum { PANEL = 64, WARPGROUP = 128 };
 mn_status make_tensor_map(CUtensorMap *out, const char *op, const __nv_bfloat16 *base, int64_t rows,
                           int heads, int columns, int64_t ld, int box_rows, int box_heads);
 
+/* A map of a float array (rows, width) with row stride ld, a multiple of 4, for boxes that may
+ * begin at any element. */
+mn_status make_row_map(CUtensorMap *out, const char *op, const float *base, int64_t width, int rows,
+                       int64_t ld, int box_width, int box_rows);
+
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
 __device__ __forceinline__ uint32_t shared_u32(const void *pointer)
@@ -65,6 +70,31 @@ __device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t parity)
                  : "memory");
 }
 
+/* Fetches a tensor map before the first copy that needs it. */
+__device__ __forceinline__ void tensor_map_prefetch(const CUtensorMap *map)
+{
+    asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
+}
+
+/* Where a ring of COUNT stages stands, and the parities to wait for by who reads a stage and by who
+ * fills it. A new barrier passes a wait for parity 1. */
+template <int COUNT> struct ring {
+    int count;
+
+    __device__ int stage() const
+    {
+        return count % COUNT;
+    }
+    __device__ uint32_t full() const
+    {
+        return (count / COUNT) & 1;
+    }
+    __device__ uint32_t empty() const
+    {
+        return (count / COUNT + 1) & 1;
+    }
+};
+
 /* Named barriers (1 … 15) of two warpgroups: one waits until the other has arrived. */
 __device__ __forceinline__ void turn_wait(int barrier)
 {
@@ -84,6 +114,92 @@ __device__ __forceinline__ void tma_load(void *to, const CUtensorMap *map, uint6
                  "[%0], [%1, {%3, %4, %5}], "
                  "[%2];" ::"r"(shared_u32(to)),
                  "l"(map), "r"(shared_u32(barrier)), "r"(column), "r"(head), "r"(row)
+                 : "memory");
+}
+
+/* Linear copies, and additions in fp32, of whole pieces of memory; 16-byte units. Those towards
+ * global memory belong to the thread's group, which it commits and waits for. */
+__device__ __forceinline__ void bulk_load(void *to, const void *from, uint32_t bytes,
+                                          uint64_t *barrier)
+{
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], "
+                 "%2, [%3];" ::"r"(shared_u32(to)),
+                 "l"(from), "r"(bytes), "r"(shared_u32(barrier))
+                 : "memory");
+}
+
+__device__ __forceinline__ void bulk_store(void *to, const void *from, uint32_t bytes)
+{
+    asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to),
+                 "r"(shared_u32(from)), "r"(bytes)
+                 : "memory");
+}
+
+__device__ __forceinline__ void bulk_add(float *to, const void *from, uint32_t bytes)
+{
+    asm volatile(
+        "cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(to),
+        "r"(shared_u32(from)), "r"(bytes)
+        : "memory");
+}
+
+__device__ __forceinline__ void bulk_commit()
+{
+    asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+
+/* Until shared memory has been read, or until global memory has been written as well. */
+__device__ __forceinline__ void bulk_wait_read()
+{
+    asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+
+__device__ __forceinline__ void bulk_wait()
+{
+    asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+}
+
+/* Between ordinary accesses and those of TMA, bulk copies and wgmma, to shared or global memory: in
+ * every thread that wrote, before it tells the one that lets them read. */
+__device__ __forceinline__ void async_fence_shared()
+{
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+__device__ __forceinline__ void async_fence_global()
+{
+    asm volatile("fence.proxy.async.global;" ::: "memory");
+}
+
+/* A flag in global memory that blocks pass on: what was written before it is seen after it. */
+__device__ __forceinline__ void flag_wait(const int *flag, int value)
+{
+    int found;
+    do asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(found) : "l"(flag) : "memory");
+    while (found != value);
+}
+
+__device__ __forceinline__ void flag_set(int *flag, int value)
+{
+    asm volatile("st.release.gpu.global.s32 [%0], %1;" ::"l"(flag), "r"(value) : "memory");
+}
+
+/* Four 8 x 8 tiles of bf16 into shared memory; lane l gives the address of row l % 8 of tile l / 8.
+ */
+__device__ __forceinline__ void store_matrices(uint32_t address, const uint32_t (&w)[4])
+{
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};" ::"r"(address),
+                 "r"(w[0]), "r"(w[1]), "r"(w[2]), "r"(w[3])
+                 : "memory");
+}
+
+/* One box of a row map. */
+__device__ __forceinline__ void tma_load(void *to, const CUtensorMap *map, uint64_t *barrier,
+                                         int column, int row)
+{
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
+                 "[%0], [%1, {%3, %4}], [%2];" ::"r"(shared_u32(to)),
+                 "l"(map), "r"(shared_u32(barrier)), "r"(column), "r"(row)
                  : "memory");
 }
 
@@ -113,77 +229,161 @@ template <int PENDING> __device__ __forceinline__ void wgmma_wait()
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
-/* Descriptor of an operand in swizzled panels. lead: bytes between panels where the panel runs
- * along M or N; stride: bytes between groups of 8 rows. */
-__device__ __forceinline__ uint64_t wgmma_descriptor(const void *tile, uint32_t lead,
-                                                     uint32_t stride)
+/* After a wait: the compiler must not read these accumulators above it. */
+template <int COUNT> __device__ __forceinline__ void wgmma_done(float (&d)[COUNT][4])
 {
-    uint64_t address = (shared_u32(tile) & 0x3ffff) >> 4;
-    return address | (uint64_t)(lead >> 4) << 16 | (uint64_t)(stride >> 4) << 32 |
-           (uint64_t)1 << 62;
+#pragma unroll
+    for (int i = 0; i < COUNT; i++)
+        asm volatile("" : "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])::"memory");
+}
+
+/* Where an operand in swizzled panels begins, in the units of descriptors. Its value is hidden from
+ * the compiler, which otherwise computes the descriptors of all steps ahead of a loop and runs out
+ * of registers. */
+__device__ __forceinline__ uint32_t wgmma_base(const void *tile)
+{
+    uint32_t base = (shared_u32(tile) & 0x3ffff) >> 4;
+    asm volatile("" : "+r"(base));
+    return base;
+}
+
+/* Descriptor of an operand `bytes` behind its base; groups of 8 rows are 1024 bytes apart. lead:
+ * bytes between panels where the panel runs along M or N. */
+__device__ __forceinline__ uint64_t wgmma_descriptor(uint32_t base, uint32_t bytes, uint32_t lead)
+{
+    return (uint64_t)(1024 >> 4 | 1 << 30) << 32 | (base + (bytes >> 4 | lead >> 4 << 16));
 }
 
 /* K runs along the row (Q, K of QKᵀ): a step of 16 is 32 bytes further in the panel. */
-template <int ROWS> __device__ __forceinline__ uint64_t descriptor_along(const void *tile, int k)
+template <int ROWS> __device__ __forceinline__ uint64_t descriptor_along(uint32_t base, int k)
 {
-    const char *at = (const char *)tile + (k / 4) * ROWS * PANEL * 2 + (k % 4) * 32;
-    return wgmma_descriptor(at, 16, 1024);
+    return wgmma_descriptor(base, (uint32_t)((k / 4) * ROWS * PANEL * 2 + (k % 4) * 32), 16);
 }
 
 /* K runs down the rows (V of PV): a step of 16 is 16 rows further down. */
-template <int ROWS> __device__ __forceinline__ uint64_t descriptor_down(const void *tile, int k)
+template <int ROWS> __device__ __forceinline__ uint64_t descriptor_down(uint32_t base, int k)
 {
-    return wgmma_descriptor((const char *)tile + k * 16 * PANEL * 2, ROWS * PANEL * 2, 1024);
+    return wgmma_descriptor(base, (uint32_t)(k * 16 * PANEL * 2), ROWS * PANEL * 2);
 }
 
+/* Operands of the products: rows of accumulators, and how PTX lists them. */
 #define WGMMA_F4(d, i) "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
-#define WGMMA_F32(d, i)                                                                            \
-    WGMMA_F4(d, i), WGMMA_F4(d, i + 1), WGMMA_F4(d, i + 2), WGMMA_F4(d, i + 3),                    \
-        WGMMA_F4(d, i + 4), WGMMA_F4(d, i + 5), WGMMA_F4(d, i + 6), WGMMA_F4(d, i + 7)
+#define WGMMA_F16(d, i) WGMMA_F4(d, i), WGMMA_F4(d, i + 1), WGMMA_F4(d, i + 2), WGMMA_F4(d, i + 3)
+#define WGMMA_F32(d, i) WGMMA_F16(d, i), WGMMA_F16(d, i + 4)
+#define WGMMA_R16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
 #define WGMMA_R32                                                                                  \
-    "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "  \
-    "%20, %21, %22, %23, "                                                                         \
-    "%24, %25, %26, %27, %28, %29, %30, %31}"
+    WGMMA_R16 ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define WGMMA_R48                                                                                  \
+    WGMMA_R32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
 #define WGMMA_R64                                                                                  \
-    "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, "  \
-    "%20, %21, %22, %23, "                                                                         \
-    "%24, %25, %26, %27, %28, %29, %30, %31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, "   \
-    "%42, %43, %44, %45, %46, "                                                                    \
-    "%47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}"
+    WGMMA_R48 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
 
-/* d (64 x 128 or 64) = or += A·Bᵀ; A and B both run along K in shared memory. */
-__device__ __forceinline__ void wgmma_shared(float (&d)[16][4], uint64_t a, uint64_t b,
-                                             int accumulate)
+/* d (64 x 128, 96, 64 or 32) = A·Bᵀ; A and B both run along K in shared memory. */
+__device__ __forceinline__ void wgmma_first(float (&d)[16][4], uint64_t a, uint64_t b)
 {
-    asm volatile("{\n"
-                 ".reg .pred p;\n"
-                 "setp.ne.b32 p, %66, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 " WGMMA_R64
-                 ", %64, %65, p, 1, 1, 0, 0;\n"
-                 "}\n"
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" WGMMA_R64
+                 "}, %64, %65, 0, 1, 1, 0, 0;\n"
                  : WGMMA_F32(d, 0), WGMMA_F32(d, 8)
-                 : "l"(a), "l"(b), "r"(accumulate));
+                 : "l"(a), "l"(b));
 }
 
-__device__ __forceinline__ void wgmma_shared(float (&d)[8][4], uint64_t a, uint64_t b,
-                                             int accumulate)
+__device__ __forceinline__ void wgmma_first(float (&d)[12][4], uint64_t a, uint64_t b)
 {
-    asm volatile("{\n"
-                 ".reg .pred p;\n"
-                 "setp.ne.b32 p, %34, 0;\n"
-                 "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " WGMMA_R32
-                 ", %32, %33, p, 1, 1, 0, 0;\n"
-                 "}\n"
+    asm volatile("wgmma.mma_async.sync.aligned.m64n96k16.f32.bf16.bf16 {" WGMMA_R48
+                 "}, %48, %49, 0, 1, 1, 0, 0;\n"
+                 : WGMMA_F32(d, 0), WGMMA_F16(d, 8)
+                 : "l"(a), "l"(b));
+}
+
+__device__ __forceinline__ void wgmma_first(float (&d)[8][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" WGMMA_R32
+                 "}, %32, %33, 0, 1, 1, 0, 0;\n"
                  : WGMMA_F32(d, 0)
-                 : "l"(a), "l"(b), "r"(accumulate));
+                 : "l"(a), "l"(b));
+}
+
+__device__ __forceinline__ void wgmma_first(float (&d)[4][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {" WGMMA_R16
+                 "}, %16, %17, 0, 1, 1, 0, 0;\n"
+                 : WGMMA_F16(d, 0)
+                 : "l"(a), "l"(b));
+}
+
+/* d += A·Bᵀ, likewise. */
+__device__ __forceinline__ void wgmma_shared(float (&d)[16][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" WGMMA_R64
+                 "}, %64, %65, 1, 1, 1, 0, 0;\n"
+                 : WGMMA_F32(d, 0), WGMMA_F32(d, 8)
+                 : "l"(a), "l"(b));
+}
+
+__device__ __forceinline__ void wgmma_shared(float (&d)[12][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n96k16.f32.bf16.bf16 {" WGMMA_R48
+                 "}, %48, %49, 1, 1, 1, 0, 0;\n"
+                 : WGMMA_F32(d, 0), WGMMA_F16(d, 8)
+                 : "l"(a), "l"(b));
+}
+
+__device__ __forceinline__ void wgmma_shared(float (&d)[8][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" WGMMA_R32
+                 "}, %32, %33, 1, 1, 1, 0, 0;\n"
+                 : WGMMA_F32(d, 0)
+                 : "l"(a), "l"(b));
+}
+
+__device__ __forceinline__ void wgmma_shared(float (&d)[4][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {" WGMMA_R16
+                 "}, %16, %17, 1, 1, 1, 0, 0;\n"
+                 : WGMMA_F16(d, 0)
+                 : "l"(a), "l"(b));
+}
+
+/* d (64 x 64) = and += Aᵀ·B; K runs down the rows of both in shared memory. */
+__device__ __forceinline__ void wgmma_first_down(float (&d)[8][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" WGMMA_R32
+                 "}, %32, %33, 0, 1, 1, 1, 1;\n"
+                 : WGMMA_F32(d, 0)
+                 : "l"(a), "l"(b));
+}
+
+__device__ __forceinline__ void wgmma_down(float (&d)[8][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" WGMMA_R32
+                 "}, %32, %33, 1, 1, 1, 1, 1;\n"
+                 : WGMMA_F32(d, 0)
+                 : "l"(a), "l"(b));
+}
+
+/* d (64 x 128 or 64) += A·B; A along K, B with K down its rows, both in shared memory. */
+__device__ __forceinline__ void wgmma_along_down(float (&d)[16][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" WGMMA_R64
+                 "}, %64, %65, 1, 1, 1, 0, 1;\n"
+                 : WGMMA_F32(d, 0), WGMMA_F32(d, 8)
+                 : "l"(a), "l"(b));
+}
+
+__device__ __forceinline__ void wgmma_along_down(float (&d)[8][4], uint64_t a, uint64_t b)
+{
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" WGMMA_R32
+                 "}, %32, %33, 1, 1, 1, 0, 1;\n"
+                 : WGMMA_F32(d, 0)
+                 : "l"(a), "l"(b));
 }
 
 /* d (64 x 128 or 64) += A·B; A in registers, B with K down its rows. */
 __device__ __forceinline__ void wgmma_registers(float (&d)[16][4], const uint32_t (&a)[4],
                                                 uint64_t b)
 {
-    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 " WGMMA_R64
-                 ", {%64, %65, %66, %67}, %68, 1, 1, 1, 1;\n"
+    asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" WGMMA_R64
+                 "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;\n"
                  : WGMMA_F32(d, 0), WGMMA_F32(d, 8)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
@@ -191,8 +391,8 @@ __device__ __forceinline__ void wgmma_registers(float (&d)[16][4], const uint32_
 __device__ __forceinline__ void wgmma_registers(float (&d)[8][4], const uint32_t (&a)[4],
                                                 uint64_t b)
 {
-    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 " WGMMA_R32
-                 ", {%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"
+    asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" WGMMA_R32
+                 "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;\n"
                  : WGMMA_F32(d, 0)
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
 }
