@@ -1,32 +1,116 @@
-/* attention_backward.cu: dQ, dK and dV of causal attention over ragged sequences, without atomics.
+/* attention_backward.cu: dQ, dK and dV of causal attention over ragged sequences, without atomics
+ * on numbers: every sum has one order.
  *
  * Probabilities are recomputed from the saved log-sum-exp (Dao 2023). One kernel owns a key tile
  * and walks the query tiles below it: dK and dV, summed over the heads of the group in registers.
  * Another owns a query tile and walks its keys: dQ. Scores and dP are computed in both, 7 products
- * instead of 5: the price of a fixed order of summation and of no dQ in fp32. delta = rowsum(dout *
- * out) is computed first, into the workspace. */
+ * instead of 5: the price of a fixed order and of no dQ in fp32, which Hopper need not pay
+ * (attention_backward_sm90.cu). What all kernels need of the rows, log-sum-exp and delta =
+ * rowsum(dout * out), is laid out first, in the workspace. */
 #include "attention_backward.cuh"
+#include "attention_schedule.cuh"
 
 namespace
 {
 
-/* One warp a (row, head). */
-__global__ void attention_delta_kernel(float *delta, const __nv_bfloat16 *dout,
-                                       const __nv_bfloat16 *out, int64_t count, int head_dim)
+/* The last sequence that begins at the row or before: the one that has it. */
+__device__ __forceinline__ int sequence_of(const mn_segments &segments, int row)
 {
-    const int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) / WARP;
-    const int lane = threadIdx.x % WARP;
-    if (i >= count) return;
-    float sum = 0.0f;
-    for (int c = 2 * lane; c < head_dim; c += 2 * WARP) {
-        float2 a =
-            __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162 *>(dout + i * head_dim + c));
-        float2 b =
-            __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162 *>(out + i * head_dim + c));
-        sum += a.x * b.x + a.y * b.y;
+    int low = 0, high = segments.sequences;
+    while (high - low > 1) {
+        const int middle = (low + high) / 2;
+        if (segments.offsets[middle] <= row)
+            low = middle;
+        else
+            high = middle;
     }
-    sum = warp_sum(sum);
-    if (lane == 0) delta[i] = sum;
+    return low;
+}
+
+/* Facts of all packed rows: a lane takes eight elements of a (row, head). */
+template <int HD>
+__device__ __forceinline__ void find_facts(const backward_args &args, int64_t i, int64_t count)
+{
+    constexpr int LANES = HD / VECTOR;
+    const int64_t packed = i / LANES; /* of (row, head) */
+    float sum = 0.0f;
+    if (packed < count) {
+        float a[VECTOR], b[VECTOR];
+        load8(a, bf16(args.op.dout) + i * VECTOR, VECTOR, true);
+        load8(b, bf16(args.op.out) + i * VECTOR, VECTOR, true);
+#pragma unroll
+        for (int c = 0; c < VECTOR; c++) sum += a[c] * b[c];
+    }
+#pragma unroll
+    for (int mask = LANES / 2; mask > 0; mask /= 2) sum += __shfl_xor_sync(~0u, sum, mask);
+    if (packed >= count || i % LANES != 0) return;
+    const int head = (int)(packed % args.op.shape.heads), row = (int)(packed / args.op.shape.heads),
+              kv = head / args.group, sequence = sequence_of(args.op.segments, row),
+              begin = args.op.segments.offsets[sequence];
+    float *lse = args.facts + 2 * kv * args.facts_ld + fact_slot(begin, sequence, args.group) +
+                 (int64_t)(row - begin) * args.group + head % args.group;
+    lse[0] = args.op.lse[packed] * LOG2E;
+    lse[args.facts_ld] = sum;
+}
+
+/* Zeros between the facts of sequences: tiles reach into them, and what is not a number would
+ * outlive a probability of zero. */
+__device__ void clear_gaps(const backward_args &args)
+{
+    const mn_segments &segments = args.op.segments;
+    for (int i = threadIdx.x; i < segments.sequences; i += blockDim.x) {
+        const int begin = segments.offsets[i], end = segments.offsets[i + 1];
+        const int64_t next = fact_slot(end, i + 1, args.group);
+        for (int64_t f = fact_slot(begin, i, args.group) + (int64_t)(end - begin) * args.group;
+             f < next; f++)
+            for (int r = 0; r < 2 * args.op.shape.kv_heads; r++)
+                args.facts[r * args.facts_ld + f] = 0.0f;
+    }
+}
+
+/* One block: key blocks in the order of the schedule, a warp every few of them. */
+__device__ void plan_blocks(const backward_args &args, const schedule &plan)
+{
+    const int warp = threadIdx.x / WARP, warps = blockDim.x / WARP, lane = threadIdx.x % WARP,
+              kv_heads = args.op.shape.kv_heads, tokens = TILE / args.group;
+    section_walk walk = {};
+    walk.enter(args.op.segments, plan, kv_heads);
+    item it;
+    for (int number = warp; walk.find(&it, number, args.op.segments, plan, kv_heads);
+         number += warps) {
+        const int block = (it.length - 1) / KEY_BLOCK - it.level;
+        if (lane == 0)
+            args.blocks[number] = {0,
+                                   it.begin,
+                                   it.length,
+                                   it.kv,
+                                   block,
+                                   block * (KEY_BLOCK / tokens),
+                                   (it.length - 1) / tokens,
+                                   tile_slot(it.begin, it.sequence, tokens),
+                                   (int)fact_slot(it.begin, it.sequence, args.group)};
+    }
+    if (threadIdx.x == 0) {
+        *args.drawn = 0;
+        *args.count = walk.before + walk.count;
+    }
+}
+
+/* What the other kernels start from. The first block plans, where a plan is wanted. flags: how many
+ * are cleared, fewer than there are threads. */
+template <int HD>
+__global__ void attention_facts_kernel(const backward_args args, const schedule plan, int64_t count,
+                                       int64_t flags)
+{
+    const int planners = plan.blocks > 0 ? 1 : 0;
+    if ((int)blockIdx.x < planners) {
+        clear_gaps(args);
+        plan_blocks(args, plan);
+        return;
+    }
+    const int64_t i = ((int64_t)blockIdx.x - planners) * blockDim.x + threadIdx.x;
+    if (i < flags) args.flags[i] = 0;
+    find_facts<HD>(args, i, count);
 }
 
 /* What both kernels know of their sequence and kv head. */
@@ -78,11 +162,13 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
                    stages = v_tile + TILE_BYTES;
     const int first = key0 / tokens, last = (view.length - 1) / tokens;
     auto load_queries = [&](int tile) {
-        const packed_rows outputs = view.outputs(shape, kv, tile * tokens);
         uint32_t stage = stages + (tile & 1) * 2 * TILE_BYTES;
         load_packed<HD>(stage, bf16(args.op.qkv), view.queries(kv, tile * tokens));
-        load_packed<HD>(stage + TILE_BYTES, bf16(args.op.dout), outputs);
-        if (threadIdx.x < TILE) load_fact<HD>(facts[tile & 1], threadIdx.x, args, outputs, tokens);
+        load_packed<HD>(stage + TILE_BYTES, bf16(args.op.dout),
+                        view.outputs(shape, kv, tile * tokens));
+        if (threadIdx.x < TILE)
+            load_fact(facts[tile & 1], threadIdx.x, args, blockIdx.z, kv, view.begin, view.length,
+                      tile * tokens);
         copy_async_commit();
     };
 
@@ -166,7 +252,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     load_packed<HD>(q_tile, bf16(args.op.qkv), view.queries(kv, q0));
     load_packed<HD>(do_tile, bf16(args.op.dout), view.outputs(shape, kv, q0));
     if (threadIdx.x < TILE)
-        load_fact<HD>(facts, threadIdx.x, args, view.outputs(shape, kv, q0), tokens);
+        load_fact(facts, threadIdx.x, args, blockIdx.z, kv, view.begin, view.length, q0);
     load_stage(0);
     for (int tile = 0; tile < tiles; tile++) {
         if (tile + 1 < tiles) {
@@ -200,14 +286,16 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
     }
 }
 
-mn_status launch_delta(const backward_args &args, mn_stream s)
+template <int HD> mn_status launch_facts(const backward_args &args, bool planned, mn_stream s)
 {
     enum { THREADS = 256 };
-    const mn_attention_backward &op = args.op;
-    const int64_t count = (int64_t)op.segments.rows * op.shape.heads;
-    attention_delta_kernel<<<(unsigned)((count * WARP + THREADS - 1) / THREADS), THREADS, 0,
-                             s->stream>>>(args.delta, bf16(op.dout), bf16(op.out), count,
-                                          op.shape.head_dim);
+    const mn_segments &segments = args.op.segments;
+    const int64_t count = (int64_t)segments.rows * args.op.shape.heads;
+    const schedule plan = make_schedule(NULL, &segments, args.op.shape.kv_heads, KEY_BLOCK, 4,
+                                        planned ? s->multiprocessors : 0);
+    const unsigned blocks = (unsigned)((count * (HD / VECTOR) + THREADS - 1) / THREADS) + planned;
+    attention_facts_kernel<HD><<<blocks, THREADS, 0, s->stream>>>(
+        args, plan, count, planned ? (int64_t)dq_tiles(&args.op) : 0);
     return launched("attention_backward");
 }
 
@@ -228,11 +316,37 @@ template <int HD> mn_status launch_backward(const backward_args &args, mn_stream
     return launched("attention_backward");
 }
 
+/* The arrays of the workspace, and its end. A workspace is planned for the largest batch without
+ * its lengths, so its size depends on rows, sequences and the longest length alone. */
+size_t lay_out(backward_args *args, const mn_attention_backward &op)
+{
+    const size_t kv_heads = (size_t)op.shape.kv_heads, tiles = dq_tiles(&op),
+                 blocks = (size_t)key_blocks(op.segments.rows, op.segments.sequences) * kv_heads;
+    size_t end = 0;
+    auto take = [&](size_t bytes) {
+        void *at = static_cast<char *>(op.workspace) + end;
+        end += (bytes + 255) / 256 * 256;
+        return at;
+    };
+    args->op = op;
+    args->group = op.shape.heads / op.shape.kv_heads;
+    for (args->shift = 0; 2 << args->shift <= args->group;) args->shift++;
+    args->facts_ld = fact_slot(op.segments.rows, op.segments.sequences, args->group);
+    args->facts = static_cast<float *>(take(kv_heads * 2 * (size_t)args->facts_ld * sizeof(float)));
+    args->blocks = static_cast<key_block *>(take(blocks * sizeof(key_block)));
+    args->drawn = static_cast<int *>(take(2 * sizeof(int)));
+    args->count = args->drawn + 1;
+    args->flags = static_cast<int *>(take(tiles * sizeof(int)));
+    args->dq = static_cast<float *>(take(tiles * TILE * (size_t)op.shape.head_dim * sizeof(float)));
+    return end;
+}
+
 } // namespace
 
 extern "C" size_t mn_cuda_attention_backward_workspace(const mn_attention_backward *args)
 {
-    return (size_t)args->segments.rows * (size_t)args->shape.heads * sizeof(float);
+    backward_args all;
+    return lay_out(&all, *args);
 }
 
 extern "C" mn_status mn_cuda_attention_backward(const mn_attention_backward *args, mn_stream s)
@@ -240,10 +354,13 @@ extern "C" mn_status mn_cuda_attention_backward(const mn_attention_backward *arg
     MN_TRY(mn_check_attention("attention_backward", &args->segments, &args->shape));
     if (args->segments.rows == 0) return MN_OK;
     MN_TRY(check_attention_dim("attention_backward", &args->shape));
-    const backward_args with_delta = {*args, static_cast<float *>(args->workspace)};
-    MN_TRY(launch_delta(with_delta, s));
-    if (s->hopper && attention_backward_sm90_fits(&args->shape))
-        return attention_backward_sm90(with_delta, s);
-    return args->shape.head_dim == 64 ? launch_backward<64>(with_delta, s)
-                                      : launch_backward<128>(with_delta, s);
+    backward_args all;
+    lay_out(&all, *args);
+    const bool sm90 = s->hopper && attention_backward_sm90_fits(&args->shape);
+    if (args->shape.head_dim == 64) {
+        MN_TRY(launch_facts<64>(all, sm90, s));
+        return sm90 ? attention_backward_sm90(all, s) : launch_backward<64>(all, s);
+    }
+    MN_TRY(launch_facts<128>(all, sm90, s));
+    return sm90 ? attention_backward_sm90(all, s) : launch_backward<128>(all, s);
 }
