@@ -17,6 +17,7 @@
 enum {
     REMEMBERED = 64,       /* plans; the one that was not used for longest makes room */
     LEAST_LENGTH = 64,     /* below, a plan more would save nothing */
+    TILE_ROWS = 256,       /* whole tiles are written to scratch, past a ragged batch's last row */
     LEAST_VERSION = 91100, /* of cuDNN: the graphs follow its rules */
 };
 /* What cuDNN itself wants besides the buffers that it is given: measured, with room. */
@@ -91,12 +92,14 @@ static mn_status plan_for(struct graph_plan **out, const char *op, const struct 
 
 /* --- the workspace ---------------------------------------------------------------------------- */
 
-/* Carved alike by both directions and by their *_workspace twins, from NULL. */
+/* Carved alike by both directions and by their *_workspace twins, from NULL. Behind the last row
+ * lies a tile that nobody reads. */
 struct rooms {
-    float *lse, *delta;                               /* (rows, heads) */
-    int32_t *lengths;                                 /* (sequences of the bucket) */
-    int64_t *qkv_offsets, *out_offsets, *lse_offsets; /* (sequences of the bucket + 1) */
-    float *dq_sum;                                    /* (rows, width of qkv), as dqkv lies */
+    float *lse, *delta;                                            /* (rows, heads) */
+    int32_t *lengths;                                              /* (sequences of the bucket) */
+    int64_t *qkv_offsets, *out_offsets, *kv_offsets, *lse_offsets; /* (sequences + 1) */
+    float *dq_sum;             /* (rows, width of qkv), as dqkv lies */
+    __nv_bfloat16 *dk, *dv;    /* (rows, kv_heads, head_dim) where kv_apart */
     char *dk_heads, *dv_heads; /* (rows, heads, head_dim) bf16; of a full bucket, cuDNN's own */
     size_t own_bytes;          /* from dk_heads on */
     size_t bytes;
@@ -113,19 +116,21 @@ static struct rooms rooms_of(void *workspace, const mn_segments *segments,
                              const mn_attention_shape *shape, bool backward)
 {
     const size_t sequences = (size_t)power_of_two(segments->sequences, 1),
-                 row_heads = (size_t)segments->rows * (size_t)shape->heads,
+                 rows = (size_t)segments->rows + TILE_ROWS, row_heads = rows * (size_t)shape->heads,
                  values = row_heads * (size_t)shape->head_dim,
-                 kv_values =
-                     (size_t)segments->rows * (size_t)shape->kv_heads * (size_t)shape->head_dim;
+                 kv_values = rows * (size_t)shape->kv_heads * (size_t)shape->head_dim;
     char *begin = static_cast<char *>(workspace), *at = begin;
     struct rooms r = {};
     r.lengths = reinterpret_cast<int32_t *>(take(&at, sequences * sizeof(int32_t)));
     r.qkv_offsets = reinterpret_cast<int64_t *>(take(&at, (sequences + 1) * sizeof(int64_t)));
     r.out_offsets = reinterpret_cast<int64_t *>(take(&at, (sequences + 1) * sizeof(int64_t)));
+    r.kv_offsets = reinterpret_cast<int64_t *>(take(&at, (sequences + 1) * sizeof(int64_t)));
     r.lse_offsets = reinterpret_cast<int64_t *>(take(&at, (sequences + 1) * sizeof(int64_t)));
     r.lse = reinterpret_cast<float *>(take(&at, row_heads * sizeof(float)));
     if (backward) {
         r.delta = r.lse; /* the backward is given lse */
+        r.dk = reinterpret_cast<__nv_bfloat16 *>(take(&at, kv_values * sizeof(*r.dk)));
+        r.dv = reinterpret_cast<__nv_bfloat16 *>(take(&at, kv_values * sizeof(*r.dv)));
         r.dq_sum = reinterpret_cast<float *>(take(&at, (values + 2 * kv_values) * sizeof(float)));
     }
     r.dk_heads = take(&at, backward ? values * sizeof(__nv_bfloat16) : 0);
@@ -155,7 +160,7 @@ static mn_status own_room(void **out, const struct rooms *r, const struct graph_
  * sequence. */
 __global__ void attention_extents_kernel(struct rooms r, const int32_t *offsets, int sequences,
                                          int bucket, int64_t qkv_width, int64_t out_width,
-                                         int64_t lse_width)
+                                         int64_t kv_width, int64_t lse_width)
 {
     const int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     if (i > bucket) return;
@@ -163,6 +168,7 @@ __global__ void attention_extents_kernel(struct rooms r, const int32_t *offsets,
     if (i < bucket) r.lengths[i] = end - begin;
     r.qkv_offsets[i] = begin * qkv_width;
     r.out_offsets[i] = begin * out_width;
+    r.kv_offsets[i] = begin * kv_width;
     r.lse_offsets[i] = begin * lse_width;
 }
 
@@ -172,10 +178,38 @@ static mn_status write_extents(const struct rooms *r, const mn_segments *segment
     enum { THREADS = 128 };
     if (!key->ragged) return MN_OK;
     const int64_t out_width = (int64_t)key->heads * key->head_dim,
-                  qkv_width = out_width + 2 * (int64_t)key->kv_heads * key->head_dim;
+                  kv_width = (int64_t)key->kv_heads * key->head_dim,
+                  qkv_width = out_width + 2 * kv_width;
     attention_extents_kernel<<<ceil_div(key->sequences + 1, THREADS), THREADS, 0, s->stream>>>(
-        *r, segments->offsets, segments->sequences, key->sequences, qkv_width, out_width,
+        *r, segments->offsets, segments->sequences, key->sequences, qkv_width, out_width, kv_width,
         key->heads);
+    return launched(op);
+}
+
+/* dk and dv into their columns of dqkv. One thread eight values of each. */
+__global__ void attention_insert_kv_kernel(__nv_bfloat16 *dqkv, const __nv_bfloat16 *dk,
+                                           const __nv_bfloat16 *dv, int64_t rows, int kv_width,
+                                           int64_t qkv_width)
+{
+    const int64_t i = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * VECTOR;
+    const int64_t row = i / kv_width, col = i % kv_width;
+    if (row >= rows) return;
+    __nv_bfloat16 *to = dqkv + (row + 1) * qkv_width - 2 * kv_width + col;
+    *reinterpret_cast<uint4 *>(to) = *reinterpret_cast<const uint4 *>(dk + i);
+    *reinterpret_cast<uint4 *>(to + kv_width) = *reinterpret_cast<const uint4 *>(dv + i);
+}
+
+static mn_status insert_kv(const mn_attention_backward *args, const struct rooms *r, const char *op,
+                           mn_stream s)
+{
+    enum { THREADS = 256 };
+    const mn_attention_shape *shape = &args->shape;
+    const int kv_width = shape->kv_heads * shape->head_dim;
+    const int64_t rows = args->segments.rows;
+    attention_insert_kv_kernel<<<(unsigned)ceil_div(rows * kv_width, THREADS * VECTOR), THREADS, 0,
+                                 s->stream>>>(bf16(args->dqkv), r->dk, r->dv, rows, kv_width,
+                                              (int64_t)(shape->heads + 2 * shape->kv_heads) *
+                                                  shape->head_dim);
     return launched(op);
 }
 
@@ -293,18 +327,24 @@ extern "C" mn_status mn_cudnn_attention_backward(const mn_attention_backward *ar
     MN_TRY(write_extents(&r, segments, &key, op, s));
     add_extents(&o, &r, &key, &constants);
     add_qkv(&o, UID_Q, UID_K, UID_V, args->qkv, &args->shape);
-    add_qkv(&o, UID_DQ, UID_DK, UID_DV, args->dqkv, &args->shape);
+    if (kv_apart(&key)) {
+        add(&o, UID_KV_OFFSETS, r.kv_offsets);
+        add(&o, UID_DQ, args->dqkv);
+        add(&o, UID_DK, r.dk);
+        add(&o, UID_DV, r.dv);
+        add(&o, UID_DK_HEADS, r.dk_heads);
+        add(&o, UID_DV_HEADS, r.dv_heads);
+    } else {
+        add_qkv(&o, UID_DQ, UID_DK, UID_DV, args->dqkv, &args->shape);
+    }
     add(&o, UID_ONE, &constants.one);
     add(&o, UID_OUT, args->out);
     add(&o, UID_DOUT, args->dout);
     add(&o, UID_LSE, args->lse);
     add(&o, UID_DELTA, r.delta);
     add(&o, UID_DQ_SUM, r.dq_sum);
-    if (key.ragged && key.heads != key.kv_heads) {
-        add(&o, UID_DK_HEADS, r.dk_heads);
-        add(&o, UID_DV_HEADS, r.dv_heads);
-    }
-    return graph_run(plan, op, s->attention->handle, o.uid, o.at, o.count, own);
+    MN_TRY(graph_run(plan, op, s->attention->handle, o.uid, o.at, o.count, own));
+    return kv_apart(&key) ? insert_kv(args, &r, op, s) : MN_OK;
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */

@@ -15,7 +15,7 @@ struct attention {
     struct graph g;
     const struct attention_key *key;
     struct graph_layout scores, rows; /* (sequences, heads, length, length or 1) */
-    graph_node lengths, qkv_offsets, out_offsets, lse_offsets; /* NULL: not ragged */
+    graph_node lengths, qkv_offsets, out_offsets, kv_offsets, lse_offsets; /* NULL: not ragged */
     graph_node q, k_columns, scale, hidden;
 };
 
@@ -60,6 +60,7 @@ void start(attention *a, const attention_key *key)
     a->qkv_offsets = offsets_of(a, UID_QKV_OFFSETS);
     a->out_offsets = offsets_of(a, UID_OUT_OFFSETS);
     a->lse_offsets = offsets_of(a, UID_LSE_OFFSETS);
+    if (kv_apart(key)) a->kv_offsets = offsets_of(a, UID_KV_OFFSETS);
     if (key->ragged) a->lengths = graph_tensor(&a->g, UID_LENGTHS, I32, &one_each, NULL);
     const graph_layout q = rows_of(key, key->heads, key->head_dim, qkv_width(key)),
                        k = columns_of(key, key->kv_heads, key->head_dim, qkv_width(key));
@@ -178,16 +179,18 @@ void gradient_of_keys(attention *a, int64_t uid, int64_t heads_uid, graph_node p
     turned.stride[2] = 1;
     turned.stride[3] = key->length;
     graph_node across = graph_reshape(g, graph_virtual(g, BF16, &turned, NULL), p);
-    const graph_layout narrow = rows_of(key, key->kv_heads, d, qkv_width(key));
-    graph_node to = graph_tensor(g, uid, BF16, &narrow, a->qkv_offsets);
+    const bool apart = kv_apart(key);
+    const graph_layout narrow =
+        rows_of(key, key->kv_heads, d, apart ? key->kv_heads * d : qkv_width(key));
+    graph_node to = graph_tensor(g, uid, BF16, &narrow, apart ? a->kv_offsets : a->qkv_offsets);
     if (key->heads == key->kv_heads) {
         graph_matmul(g, to, across, x, a->lengths, NULL, a->lengths);
         return;
     }
     const graph_layout packed = rows_of(key, key->heads, d, key->heads * d),
-                       apart = heads_first(key, d);
-    graph_node heads = key->ragged ? graph_tensor(g, heads_uid, BF16, &packed, a->out_offsets)
-                                   : graph_virtual(g, BF16, &apart, NULL);
+                       own = heads_first(key, d);
+    graph_node heads = apart ? graph_tensor(g, heads_uid, BF16, &packed, a->out_offsets)
+                             : graph_virtual(g, BF16, &own, NULL);
     graph_matmul(g, heads, across, x, a->lengths, NULL, a->lengths);
     graph_reduce(g, CUDNN_REDUCE_TENSOR_ADD, to, heads);
 }

@@ -11,6 +11,14 @@ struct attention_key {
     int sequences, length, heads, kv_heads, head_dim;
 };
 
+/* Heads share keys in a ragged batch: cuDNN finds each head's share of dk and dv by the offsets of
+ * dk and dv times the heads that share. In rows as wide as qkv's those shares would take four times
+ * their size: dk and dv get rows of their own. */
+static inline bool kv_apart(const struct attention_key *key)
+{
+    return key->backward && key->ragged && key->heads != key->kv_heads;
+}
+
 /* Names of the tensors in memory. */
 enum attention_uid {
     UID_Q,
@@ -24,6 +32,7 @@ enum attention_uid {
     UID_LENGTHS,
     UID_QKV_OFFSETS,
     UID_OUT_OFFSETS,
+    UID_KV_OFFSETS,
     UID_LSE_OFFSETS,
     UID_DOUT,
     UID_DQ,
