@@ -14,6 +14,7 @@
 
 struct gemm_library;
 struct attention_library;
+struct group;
 
 /* Behind mn_stream. */
 struct mn_stream_state {
@@ -23,6 +24,7 @@ struct mn_stream_state {
     bool capturing;            /* launches are being recorded: nothing may be waited for */
     int *ticket;               /* on the device: for kernels whose blocks draw work; they leave 0 */
     struct gemm_library *gemm; /* see gemm.cuh */
+    struct group *group;       /* see group.cuh; NULL: alone */
     struct attention_library *attention; /* cuDNN's; NULL: not opened, or not in this build */
 };
 

@@ -15,6 +15,7 @@
 #include "attention_cudnn.cuh"
 #include "common.cuh"
 #include "gemm.cuh"
+#include "group.cuh"
 
 enum { STAGES = 3, MARKS = 16, COPIERS_MAX = 8, ALIGNMENT = 256 };
 static const size_t STAGE_BYTES = (size_t)32 << 20;
@@ -294,6 +295,7 @@ static void device_close(mn_device *device)
 {
     struct cuda_device *cuda = self(device);
     if (cuda->stream.stream) cudaStreamSynchronize(cuda->stream.stream);
+    group_close(&cuda->stream.group);
 #ifdef MN_WITH_CUDNN
     attention_library_close(&cuda->stream.attention);
 #endif
@@ -328,6 +330,9 @@ static const struct mn_device_calls calls = {
     .range_begin = device_range_begin,
     .range_end = device_range_end,
     .profile = device_profile,
+    .group_new_id = group_new_id,
+    .group_join = group_join,
+    .group_sum = group_sum,
 };
 
 /* The GPU itself: found, new enough, current. */

@@ -196,6 +196,7 @@ static mn_status train(struct invocation *call, mn_ranks *ranks)
     MN_GO(read_examples(settings, folder, &opened, call->arena, &examples));
     MN_GO(open_train_probe(&asked, opened.tokenizer, &settings->train, &data, call->arena));
     MN_GO(open_device(call, &opened.device));
+    MN_GO(mn_ranks_join_device(ranks, opened.device));
     MN_GO(check_plan(call, settings, opened.device, folder, &examples, ranks, &options));
     if (settings->dry_run) goto done;
     MN_GO(mn_model_open(&opened.model, opened.device, folder, &options));

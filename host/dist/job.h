@@ -9,5 +9,7 @@
 typedef void add_fn(void *sum, const void *more, int64_t count);
 MN_CHECKED mn_status sum_in_rank_order(mn_ranks *ranks, void *values, int64_t count, size_t size,
                                        add_fn *add);
+/* What rank 0 holds reaches every rank. */
+MN_CHECKED mn_status send_from_first(mn_ranks *ranks, void *bytes, size_t count);
 
 #endif

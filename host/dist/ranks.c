@@ -97,6 +97,13 @@ mn_status sum_in_rank_order(mn_ranks *ranks, void *values, int64_t count, size_t
     return MN_OK;
 }
 
+mn_status send_from_first(mn_ranks *ranks, void *bytes, size_t count)
+{
+    if (ranks->rank > 0) return receive(ranks, bytes, count, 0);
+    for (int peer = 1; peer < ranks->size; peer++) MN_TRY(send(ranks, bytes, count, peer));
+    return MN_OK;
+}
+
 static void add_i64(void *sum, const void *more, int64_t count)
 {
     int64_t *to = sum;

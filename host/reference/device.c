@@ -149,6 +149,31 @@ static mn_status no_profile(mn_device *device, bool on)
     return MN_OK;
 }
 
+/* Memory of the reference is the host's, which sums it over ranks itself. */
+static mn_status no_group(const mn_device *device)
+{
+    return mn_fail(MN_UNSUPPORTED, "%s: no group of GPUs", device->name);
+}
+
+static mn_status no_group_id(mn_device *device, struct mn_group_id *id)
+{
+    (void)id;
+    return no_group(device);
+}
+
+static mn_status no_group_join(mn_device *device, const struct mn_group_id *id, int rank, int size,
+                               double patience)
+{
+    (void)id, (void)rank, (void)size, (void)patience;
+    return no_group(device);
+}
+
+static mn_status no_group_sum(mn_device *device, float *values, int64_t count, double patience)
+{
+    (void)values, (void)count, (void)patience;
+    return no_group(device);
+}
+
 static const struct mn_device_calls calls = {
     .close = close_reference,
     .memory = memory,
@@ -168,6 +193,9 @@ static const struct mn_device_calls calls = {
     .range_begin = no_range,
     .range_end = no_range_end,
     .profile = no_profile,
+    .group_new_id = no_group_id,
+    .group_join = no_group_join,
+    .group_sum = no_group_sum,
 };
 
 mn_status mn_reference_device_open(mn_device **out, int threads)

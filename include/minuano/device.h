@@ -24,6 +24,10 @@ typedef struct mn_stream_state
 typedef struct mn_graph mn_graph; /* captured work, replayed as one */
 typedef struct mn_device mn_device;
 struct mn_ops;
+/* Names a group of GPUs: made by one process, brought to the others by whoever forms the group. */
+struct mn_group_id {
+    unsigned char byte[128];
+};
 
 enum mn_device_kind { MN_DEVICE_REFERENCE, MN_DEVICE_CUDA };
 
@@ -56,6 +60,14 @@ struct mn_device_calls {
     void (*range_begin)(mn_device *device, const char *name);
     void (*range_end)(mn_device *device);
     mn_status (*profile)(mn_device *device, bool on);
+    /* This GPU among those of `size` processes, one each, and sums over them. MN_UNSUPPORTED on the
+     * reference, which sums on the host, and in builds without NCCL. values (count) become their
+     * sum over the group, added in rank order; returns when they are there. patience: seconds,
+     * after which MN_PEER: some rank did not come, and the group is gone. */
+    mn_status (*group_new_id)(mn_device *device, struct mn_group_id *id);
+    mn_status (*group_join)(mn_device *device, const struct mn_group_id *id, int rank, int size,
+                            double patience);
+    mn_status (*group_sum)(mn_device *device, float *values, int64_t count, double patience);
 };
 
 struct mn_device {

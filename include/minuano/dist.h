@@ -8,8 +8,9 @@ typedef struct mn_ranks mn_ranks;
 struct mn_ranks {
     int rank, size;             /* 0, 1 when alone */
     int local_rank, local_size; /* on this host: chooses the GPU */
-    double patience; /* seconds to wait for another rank before it is named as dead or stalled */
-    void *state;     /* the library's own; NULL when alone */
+    double patience;   /* seconds to wait for another rank before it is named as dead or stalled */
+    mn_device *joined; /* whose GPU is in the group of the ranks'; NULL: none yet */
+    void *state;       /* the library's own; NULL when alone */
 };
 /* Alone unless a launcher's environment is there (the command line passes what it found). MPI is
  * not touched when alone. Ranks of a host must be neighbours and as many on each host. */
@@ -21,6 +22,9 @@ void mn_ranks_close(mn_ranks **ranks);
 void mn_ranks_abandon(mn_ranks **ranks);
 /* In place, added in rank order, same bits on every rank: values on the host, or fp32 on a device.
  * MN_PEER names the rank that died or stalled. */
+/* Makes ready for sums on a device: GPUs form a group. The first sum would do it too; a caller who
+ * comes here first hears early that it cannot be. All ranks come, none of them twice. */
+MN_CHECKED mn_status mn_ranks_join_device(mn_ranks *ranks, mn_device *device);
 MN_CHECKED mn_status mn_ranks_sum_i64(mn_ranks *ranks, int64_t *values, int count);
 MN_CHECKED mn_status mn_ranks_sum_f64(mn_ranks *ranks, double *values, int count);
 MN_CHECKED mn_status mn_ranks_sum_device(mn_ranks *ranks, mn_device *device, float *values,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "minuano/dist.h"
+#include "support/ranks.h"
 #include "support/support.h"
 
 static mn_ranks *ranks;
@@ -111,22 +112,5 @@ int main(int argc, char **argv)
     }
     int failed = cmocka_run_group_tests(alone, NULL, NULL);
     if (failed) return failed;
-    if (system("command -v mpirun >/dev/null") != 0) {
-        puts("skipped: mpirun is not installed");
-        return 77;
-    }
-    /* A rank that leaves without MPI_Finalize makes mpirun fail: the group itself says how it went.
-     */
-    char command[4400], line[512];
-    snprintf(command, sizeof command,
-             "mpirun -n 2 --oversubscribe --allow-run-as-root %s together 2>&1", argv[0]);
-    FILE *job = popen(command, "r");
-    int passed = 0;
-    if (!job) return 1;
-    while (fgets(line, sizeof line, job)) {
-        fputs(line, stdout);
-        passed += strstr(line, "[  PASSED  ]") != NULL && strstr(line, "5 test(s)") != NULL;
-    }
-    pclose(job);
-    return passed == 2 ? 0 : 1;
+    return run_as_two_ranks(argv[0], "together", (int)MN_COUNT(together));
 }
