@@ -46,6 +46,8 @@ struct training {
     mn_arena *arena;
     struct mn_batch batch;
     int32_t *targets;
+    mn_ranks *ranks; /* NULL: alone */
+    int rank, size;
 };
 
 static void take_optimizer(struct training *t)
@@ -90,7 +92,11 @@ static mn_status open_training(struct training *t, mn_model *model, const struct
                                      .training = true,
                                      .lora_rank = 3 * job->rank};
     mn_device *device = model->device;
-    *t = (struct training){.model = model, .pool = {.device = device}};
+    *t = (struct training){.model = model,
+                           .pool = {.device = device},
+                           .ranks = job->ranks,
+                           .rank = job->ranks ? job->ranks->rank : 0,
+                           .size = job->ranks ? job->ranks->size : 1};
     MN_TRY(mn_arena_open(&t->arena));
     MN_TRY(open_adapter(&t->adapter, model, job));
     MN_TRY(mn_context_open(&t->context, model, &limits));
@@ -116,12 +122,14 @@ static mn_status train_step(struct training *t, int64_t step)
     mn_adapter *adapter = t->adapter;
     const size_t bytes = (size_t)adapter->count * sizeof(float);
     const struct mn_loss loss = {.targets = t->targets,
-                                 .scale = 1.0 / t->batch.logit_rows,
+                                 .scale = 1.0 / t->batch.logit_rows / t->size,
                                  .dropout_seed = SEED,
-                                 .first_row = step * t->batch.tokens};
+                                 .first_row = (step * t->size + t->rank) * t->batch.tokens};
     double sum;
     MN_TRY(device->calls->fill(device, adapter->gradient, 0, bytes));
     MN_TRY(mn_loss_backward(t->context, adapter, &t->batch, &loss, &sum));
+    if (t->ranks) MN_TRY(mn_ranks_sum_f64(t->ranks, &sum, 1));
+    if (t->ranks) MN_TRY(mn_ranks_sum_device(t->ranks, device, adapter->gradient, adapter->count));
     MN_TRY(device->ops->sum_squares(t->squares, adapter->gradient, adapter->count, t->workspace,
                                     device->stream));
     const struct mn_adamw update = {.master = adapter->master,
@@ -138,7 +146,7 @@ static mn_status train_step(struct training *t, int64_t step)
                                     .max_norm = 1,
                                     .step = step + 1};
     MN_TRY(device->ops->adamw(&update, device->stream));
-    mn_debug("step %lld: loss %.4f", (long long)step, sum / t->batch.logit_rows);
+    mn_debug("step %lld: loss %.4f", (long long)step, sum / t->batch.logit_rows / t->size);
     return device->calls->synchronize(device);
 }
 
@@ -160,9 +168,12 @@ mn_status mn_bench_train(struct mn_bench_rows *rows, mn_model *model,
     MN_GO(mn_bench_products(&floor, model->device, &model->config, t.batch.tokens,
                             t.batch.logit_rows));
     const double median = bench_median(seconds, job->steps);
-    struct mn_bench_row *row = bench_add(rows, "train", median, t.batch.tokens, "tok/s");
-    snprintf(row->shape, sizeof row->shape, "%d x %d, LoRA r %d, dropout %g", t.batch.sequences,
-             job->length, job->rank, job->dropout);
+    struct mn_bench_row *row =
+        bench_add(rows, "train", median, (double)t.size * t.batch.tokens, "tok/s");
+    int written = t.size > 1 ? snprintf(row->shape, sizeof row->shape, "%d ranks, ", t.size) : 0;
+    snprintf(row->shape + written, sizeof row->shape - (size_t)written,
+             "%d x %d, LoRA r %d, dropout %g", t.batch.sequences, job->length, job->rank,
+             job->dropout);
     row->percent = 100 * floor / median;
     row->ceiling = "products alone";
 done:

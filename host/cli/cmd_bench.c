@@ -3,6 +3,7 @@
 #include "command.h"
 #include "minuano/bench.h"
 #include "minuano/log.h"
+#include "launch.h"
 #include "model_settings.h"
 
 struct bench_settings {
@@ -114,7 +115,8 @@ done:
 typedef mn_status bench_job(struct mn_bench_rows *rows, mn_model *model,
                             const struct mn_bench_job *job);
 
-static mn_status run_job(const struct invocation *call, bench_job *run)
+/* ranks: NULL, or those that do the job together. */
+static mn_status run_job(const struct invocation *call, bench_job *run, mn_ranks *ranks)
 {
     const struct bench_settings *settings = call->settings;
     const struct mn_model_options options = {.quantization = settings->model.quantization,
@@ -127,7 +129,8 @@ static mn_status run_job(const struct invocation *call, bench_job *run)
                                      .batch = (int)settings->batch,
                                      .new_tokens = (int)settings->new_tokens,
                                      .adapters = (int)settings->adapters,
-                                     .prefix = (int)settings->prefix};
+                                     .prefix = (int)settings->prefix,
+                                     .ranks = ranks};
     struct mn_bench_rows found = {0};
     struct mn_model_config config;
     mn_device *device = NULL;
@@ -135,9 +138,11 @@ static mn_status run_job(const struct invocation *call, bench_job *run)
     mn_status st;
     MN_GO(mn_bench_shape(&config, settings->random));
     MN_GO(open_device(call, &device));
+    if (ranks) MN_GO(mn_ranks_join_device(ranks, device));
     MN_GO(mn_model_random(&model, device, &config, (uint64_t)settings->seed, &options));
     MN_GO(run(&found, model, &job));
-    print_rows(call, device, &found);
+    if (!ranks || ranks->rank == 0) print_rows(call, device, &found);
+    if (ranks) MN_GO(mn_ranks_barrier(ranks)); /* none leaves its GPU while another may need it */
 done:
     mn_bench_rows_free(&found);
     mn_model_close(&model);
@@ -148,23 +153,30 @@ done:
 static mn_status run_train(const struct invocation *call)
 {
     const struct bench_settings *settings = call->settings;
+    struct invocation mine = *call;
+    mn_ranks *ranks;
     if (settings->rank < 1) return mn_fail(MN_USAGE, "bench train: --rank: expected at least 1");
-    return run_job(call, mn_bench_train);
+    MN_TRY(join_ranks(&ranks));
+    spread_devices(&mine, ranks);
+    mn_status st = run_job(&mine, mn_bench_train, ranks);
+    if (st != MN_OK && ranks->size > 1) st = mn_fail_in(st, "rank %d", ranks->rank);
+    leave_ranks(&ranks, st);
+    return st;
 }
 
 static mn_status run_score(const struct invocation *call)
 {
-    return run_job(call, mn_bench_score);
+    return run_job(call, mn_bench_score, NULL);
 }
 
 static mn_status run_generate(const struct invocation *call)
 {
-    return run_job(call, mn_bench_generate);
+    return run_job(call, mn_bench_generate, NULL);
 }
 
 static mn_status run_passes(const struct invocation *call)
 {
-    return run_job(call, mn_bench_passes);
+    return run_job(call, mn_bench_passes, NULL);
 }
 
 const struct command command_bench = {
@@ -182,7 +194,8 @@ const struct command command_bench_train = {
     .name = "bench train",
     .summary = "time training steps of a model with random weights",
     .usage = "[options]",
-    .examples = "minuano bench train --tokens 8192 --length 1024 --rank 16\n",
+    .examples = "minuano bench train --tokens 8192 --length 1024 --rank 16\n"
+                "mpirun -n 2 minuano bench train\n",
     .settings = &table,
     .settings_size = sizeof(struct bench_settings),
     .run = run_train,

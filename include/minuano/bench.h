@@ -5,6 +5,7 @@
 #ifndef MINUANO_BENCH_H
 #define MINUANO_BENCH_H
 
+#include "minuano/dist.h"
 #include "minuano/model.h"
 
 struct mn_bench_row {
@@ -40,15 +41,16 @@ MN_CHECKED mn_status mn_bench_kernels(struct mn_bench_rows *rows, mn_device *dev
                                       const struct mn_bench_kernels *what);
 
 struct mn_bench_job {
-    int tokens;     /* of a training step or a scoring batch */
-    int length;     /* of a sequence; of a prompt */
-    int rank;       /* LoRA on q, k, v and o; 0: none (score, generate) */
-    double dropout; /* train */
-    int steps;      /* timed, after two that are not */
-    int batch;      /* generate: examples at once */
-    int new_tokens; /* generate */
-    int adapters;   /* passes: beside the base */
-    int prefix;     /* passes: tokens that all prompts share; 0: none */
+    int tokens;      /* of a training step or a scoring batch */
+    int length;      /* of a sequence; of a prompt */
+    int rank;        /* LoRA on q, k, v and o; 0: none (score, generate) */
+    double dropout;  /* train */
+    int steps;       /* timed, after two that are not */
+    int batch;       /* generate: examples at once */
+    int new_tokens;  /* generate */
+    mn_ranks *ranks; /* train: each steps through tokens of its own; NULL: alone */
+    int adapters;    /* passes: beside the base */
+    int prefix;      /* passes: tokens that all prompts share; 0: none */
 };
 /* The product rate above, for the floor of a job, in FLOP/s. */
 MN_CHECKED mn_status mn_bench_product(double *flops, mn_device *device,
@@ -59,8 +61,8 @@ MN_CHECKED mn_status mn_bench_product(double *flops, mn_device *device,
 MN_CHECKED mn_status mn_bench_products(double *seconds, mn_device *device,
                                        const struct mn_model_config *config, int tokens,
                                        int logit_rows);
-/* A step: forward, backward, gradient norm, AdamW, over packed sequences of `length`; percent of
- * its products' floor. */
+/* A step: forward, backward, the sum over ranks, gradient norm, AdamW, over packed sequences of
+ * `length`; percent of its products' floor. The rate is that of all ranks together. */
 MN_CHECKED mn_status mn_bench_train(struct mn_bench_rows *rows, mn_model *model,
                                     const struct mn_bench_job *job);
 /* Four options at the end of each prompt. */
