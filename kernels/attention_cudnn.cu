@@ -317,6 +317,11 @@ extern "C" mn_status mn_cudnn_attention_backward(const mn_attention_backward *ar
         return mn_fail(MN_INVALID, "attention_backward: prefix_start: expected none, found one");
     MN_TRY(check_call(op, segments, &args->shape, args->workspace, s));
     const struct attention_key key = key_of(segments, &args->shape, true);
+    if (kv_apart(&key) && mn_cuda_cudnn_version() < MN_CUDNN_PACKED)
+        return mn_fail(MN_UNSUPPORTED,
+                       "%s: packed sequences with grouped heads: expected cuDNN %d or later, found "
+                       "%d",
+                       op, (int)MN_CUDNN_PACKED, mn_cuda_cudnn_version());
     const struct rooms r = rooms_of(args->workspace, segments, &args->shape, true);
     const struct constants constants = {args->shape.scale, -INFINITY, 1};
     struct graph_plan *plan;

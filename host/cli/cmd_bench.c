@@ -80,6 +80,12 @@ static void find_peer(struct mn_bench_kernels *what, mn_device *device)
 {
 #ifdef MN_WITH_CUDNN
     if (device->kind != MN_DEVICE_CUDA) return;
+    const bool whole = (what->tokens & (what->tokens - 1)) == 0; /* then all shapes are */
+    if (!whole && mn_cuda_cudnn_version() < MN_CUDNN_PACKED) {
+        mn_info("no peer for attention: with this cuDNN, %d, --tokens must be a power of two",
+                mn_cuda_cudnn_version());
+        return;
+    }
     const bool own = device->ops == &mn_cuda_ops;
     mn_status st = mn_cuda_cudnn_open(device, &what->peer);
     if (st == MN_OK && !own) what->peer = &mn_cuda_ops;

@@ -23,11 +23,16 @@ static mn_status choose_device(const struct common_settings *common, mn_device *
 static mn_status choose_attention(mn_device *device)
 {
 #ifdef MN_WITH_CUDNN
+    const int version = mn_cuda_cudnn_version();
     if (device->kind != MN_DEVICE_CUDA)
         return mn_fail(MN_UNSUPPORTED, "--attention cudnn: expected a GPU, found %s", device->name);
+    if (version < MN_CUDNN_PACKED)
+        return mn_fail(MN_UNSUPPORTED,
+                       "--attention cudnn: expected cuDNN %d or later, for packed sequences with "
+                       "grouped heads, found %d",
+                       (int)MN_CUDNN_PACKED, version);
     MN_TRY(mn_cuda_cudnn_open(device, &device->ops));
     device->attention = "cudnn";
-    const int version = mn_cuda_cudnn_version();
     mn_info(
         "attention: cuDNN %d.%d.%d, forward and backward; shared prefixes and decoding, which it "
         "lacks, by our own kernels; gradients may differ in their last bits from run to run",

