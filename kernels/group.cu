@@ -212,7 +212,9 @@ mn_status group_sum(mn_device *device, float *values, int64_t count, double pati
 
 static mn_status no_nccl(const mn_device *device)
 {
-    return mn_fail(MN_UNSUPPORTED, "%s: sums over several GPUs need NCCL, which this build lacks",
+    return mn_fail(MN_UNSUPPORTED,
+                   "%s: sums over several GPUs need NCCL, which this build lacks: run one rank, or "
+                   "--device reference",
                    device->name);
 }
 

@@ -73,7 +73,10 @@ static json_t *attention(mn_device *device)
 #ifdef MN_WITH_CUDNN
     const struct mn_ops *ops;
     const int version = mn_cuda_cudnn_version();
-    if (device->kind == MN_DEVICE_CUDA && mn_cuda_cudnn_open(device, &ops) == MN_OK)
+    if (device->kind == MN_DEVICE_CUDA && version < MN_CUDNN_PACKED)
+        json_array_append_new(list, json_sprintf("not cudnn: expected %d or later, found %d",
+                                                 (int)MN_CUDNN_PACKED, version));
+    else if (device->kind == MN_DEVICE_CUDA && mn_cuda_cudnn_open(device, &ops) == MN_OK)
         json_array_append_new(list, json_sprintf("cudnn (%d.%d.%d)", version / 10000,
                                                  version / 100 % 100, version % 100));
     else if (device->kind == MN_DEVICE_CUDA)
@@ -120,11 +123,22 @@ static json_t *gpu(mn_arena *arena)
 {
     const char *driver = proc_value(arena, "/proc/driver/nvidia/version", "NVRM version");
 #ifdef MN_WITH_CUDA
-    bool built = true;
+    const bool cuda = true;
 #else
-    bool built = false;
+    const bool cuda = false;
 #endif
-    return json_pack("{s:b,s:s}", "built_with_cuda", built, "driver", driver ? driver : "none");
+#ifdef MN_WITH_CUDNN
+    const bool cudnn = true;
+#else
+    const bool cudnn = false;
+#endif
+#ifdef MN_WITH_NCCL
+    const bool nccl = true;
+#else
+    const bool nccl = false;
+#endif
+    return json_pack("{s:b,s:b,s:b,s:s}", "built_with_cuda", cuda, "built_with_cudnn", cudnn,
+                     "built_with_nccl", nccl, "driver", driver ? driver : "none");
 }
 
 static json_t *libraries(void)
@@ -187,6 +201,14 @@ static json_t *missing(mn_arena *arena, int gpus)
         add_missing(list, "a GPU that CUDA can open",
                     nvidia ? "the driver is there: see `nvidia-smi`"
                            : "an NVIDIA GPU and its driver; without one --device reference works");
+#ifndef MN_WITH_NCCL
+    add_missing(list, "NCCL, to train on several GPUs",
+                "apt-get install libnccl-dev from NVIDIA's packages, and build again");
+#endif
+#ifndef MN_WITH_CUDNN
+    add_missing(list, "cuDNN, for --attention cudnn",
+                "apt-get install cudnn9-cuda-13 from NVIDIA's packages, and build again");
+#endif
 #else
     (void)gpus;
     if (nvidia)
