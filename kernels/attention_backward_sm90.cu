@@ -281,12 +281,6 @@ __device__ __forceinline__ void store_ds(__nv_bfloat16 *ds, const float (&dp)[ST
     }
 }
 
-/* One lane tells for its warp. */
-__device__ __forceinline__ void warp_arrive(uint64_t *barrier)
-{
-    if ((threadIdx.x & 31) == 0) barrier_arrive(barrier);
-}
-
 /* Starts dk += dSᵀ·Q. */
 template <int HD>
 __device__ __forceinline__ void start_dk(float (&dk)[HD / 8][4], const __nv_bfloat16 *ds,

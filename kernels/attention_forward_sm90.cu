@@ -185,12 +185,6 @@ __device__ __forceinline__ void pack_probabilities(uint32_t (&p)[KEYS / 16][4],
     for (int k = 0; k < TILES_S / 2; k++) accumulators_as_a(p[k], s[2 * k], s[2 * k + 1]);
 }
 
-/* One lane tells for its warp, whose part of the products is done. */
-__device__ __forceinline__ void warp_arrive(uint64_t *barrier)
-{
-    if ((threadIdx.x & 31) == 0) barrier_arrive(barrier);
-}
-
 /* What a warpgroup keeps in registers of its 64 rows of one tile. */
 template <int HD> struct rows_state {
     float o[HD / 8][4];

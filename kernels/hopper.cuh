@@ -58,6 +58,12 @@ __device__ __forceinline__ void barrier_arrive(uint64_t *barrier)
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_u32(barrier)) : "memory");
 }
 
+/* One lane tells for its warp. */
+__device__ __forceinline__ void warp_arrive(uint64_t *barrier)
+{
+    if ((threadIdx.x & 31) == 0) barrier_arrive(barrier);
+}
+
 /* Waits for the phase of this parity to end. */
 __device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t parity)
 {
