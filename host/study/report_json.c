@@ -141,6 +141,12 @@ static json_t *also_json(const struct mn_report_system *system)
     return list;
 }
 
+/* The baseline is the base as well, asked with another prompt. */
+static const char *kind_of(const struct mn_system *system)
+{
+    return system->id == 0 ? "base" : system->settings ? "adapter" : "baseline";
+}
+
 static json_t *system_json(const struct mn_report_system *system)
 {
     json_t *spider = mn_spider_tally_json(&system->spider);
@@ -155,9 +161,8 @@ static json_t *system_json(const struct mn_report_system *system)
     json_object_set_new(mmlu, "also_shots", also_json(system));
     json_object_set_new(mmlu, "planned", json_integer(system->system.mmlu_planned));
     return json_pack("{s:s,s:s,s:f,s:o,s:o,s:o}", "name", system->system.name, "kind",
-                     system->system.id == 0 ? "base" : "adapter", "strength",
-                     system->system.strength, "training", training_json(system), "spider", spider,
-                     "mmlu", mmlu);
+                     kind_of(&system->system), "strength", system->system.strength, "training",
+                     training_json(system), "spider", spider, "mmlu", mmlu);
 }
 
 static json_t *comparison_json(const struct mn_report_comparison *c)

@@ -40,4 +40,5 @@ grep -q '^- Fault of the protocol: SQL is measured on adapters merged into the 4
 grep -q '^- Fault of the protocol: only the first 12 questions' report.md
 grep -q "^- The seed study's own figures: [0-9]* of 20 replies of baseline are the gold query" report.md
 grep -q '^- Its execution metric, both run and sets of rows equal: [0-9]* of 12 by lr_0.0001_max_steps_100' report.md
+[ "$(grep -c '"kind": "baseline"' report.json)" = 1 ] && [ "$(grep -c '"kind": "adapter"' report.json)" = 2 ]
 grep -q '"Fault of the protocol: the prompt holds no schema' report.json
