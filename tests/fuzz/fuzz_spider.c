@@ -3,15 +3,10 @@
 #include <string.h>
 
 #include "minuano/spider.h"
+#include "put.h"
 #include "support/support.h"
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
-
-static void put(const char *path, const unsigned char *data, size_t size)
-{
-    FILE *file = fopen(path, "wb"); /* mn_file_write would sync each of them */
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) abort();
-}
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
