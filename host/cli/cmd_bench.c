@@ -1,5 +1,6 @@
-/* cmd_bench.c: `minuano bench`, `bench train`, `bench score`, `bench generate`, `bench passes`: one
- * table of settings, one file for all, for they print the same table. */
+/* cmd_bench.c: `minuano bench`, `bench train`, `bench score`, `bench generate`, `bench passes`,
+ * `bench mmlu`, `bench spider`: one table of settings, one file for all, for they print the same
+ * table. */
 #include "command.h"
 #include "minuano/bench.h"
 #include "minuano/log.h"
@@ -9,7 +10,8 @@
 struct bench_settings {
     struct model_settings model;
     const char *random, *only;
-    int64_t tokens, length, rank, steps, batch, new_tokens, adapters, prefix, seed;
+    int64_t tokens, length, rank, steps, batch, new_tokens, adapters, prefix, questions, rounds,
+        seed;
     double dropout;
 };
 
@@ -35,6 +37,10 @@ static const struct mn_setting rows[] = {
      .high = MN_ADAPTER_GROUPS - 1},
     {"prefix", MN_SETTING_INT, AT(prefix), "256", "passes: tokens that all prompts share",
      .high = 32768},
+    {"questions", MN_SETTING_INT, AT(questions), "0",
+     "mmlu and spider: so many; 0: as many as there are", .high = 1 << 20},
+    {"rounds", MN_SETTING_INT, AT(rounds), "3", "mmlu and spider: timed, the median is told",
+     .low = 1, .high = 100},
     {"seed", MN_SETTING_INT, AT(seed), "1", "of the random weights"},
     QUANTIZATION_ROWS(struct bench_settings, model),
 };
@@ -136,6 +142,8 @@ static mn_status run_job(const struct invocation *call, bench_job *run, mn_ranks
                                      .new_tokens = (int)settings->new_tokens,
                                      .adapters = (int)settings->adapters,
                                      .prefix = (int)settings->prefix,
+                                     .questions = (int)settings->questions,
+                                     .rounds = (int)settings->rounds,
                                      .ranks = ranks};
     struct mn_bench_rows found = {0};
     struct mn_model_config config;
@@ -183,6 +191,16 @@ static mn_status run_generate(const struct invocation *call)
 static mn_status run_passes(const struct invocation *call)
 {
     return run_job(call, mn_bench_passes, NULL);
+}
+
+static mn_status run_mmlu(const struct invocation *call)
+{
+    return run_job(call, mn_bench_mmlu, NULL);
+}
+
+static mn_status run_spider(const struct invocation *call)
+{
+    return run_job(call, mn_bench_spider, NULL);
 }
 
 const struct command command_bench = {
@@ -235,4 +253,24 @@ const struct command command_bench_passes = {
     .settings = &table,
     .settings_size = sizeof(struct bench_settings),
     .run = run_passes,
+};
+
+const struct command command_bench_mmlu = {
+    .name = "bench mmlu",
+    .summary = "time random questions in the shape of MMLU with five shots",
+    .usage = "[options]",
+    .examples = "minuano bench mmlu\nminuano bench mmlu --questions 2000 --json\n",
+    .settings = &table,
+    .settings_size = sizeof(struct bench_settings),
+    .run = run_mmlu,
+};
+
+const struct command command_bench_spider = {
+    .name = "bench spider",
+    .summary = "time generation for random questions in the shape of Spider dev with schemas",
+    .usage = "[options]",
+    .examples = "minuano bench spider\nminuano bench spider --new-tokens 60\n",
+    .settings = &table,
+    .settings_size = sizeof(struct bench_settings),
+    .run = run_spider,
 };

@@ -65,6 +65,8 @@ struct command {
     X(bench_score)      \
     X(bench_generate)   \
     X(bench_passes)     \
+    X(bench_mmlu)       \
+    X(bench_spider)     \
     X(merge)            \
     X(inspect)          \
     X(tokenize)         \

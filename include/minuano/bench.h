@@ -51,6 +51,8 @@ struct mn_bench_job {
     mn_ranks *ranks; /* train: each steps through tokens of its own; NULL: alone */
     int adapters;    /* passes: beside the base */
     int prefix;      /* passes: tokens that all prompts share; 0: none */
+    int questions;   /* mmlu, spider; 0: as many as the real sets have */
+    int rounds;      /* mmlu, spider: timed, after one that is not */
 };
 /* The product rate above, for the floor of a job, in FLOP/s. */
 MN_CHECKED mn_status mn_bench_product(double *flops, mn_device *device,
@@ -75,6 +77,12 @@ MN_CHECKED mn_status mn_bench_generate(struct mn_bench_rows *rows, mn_model *mod
  * sharing the prefix; by options and by generation. A row tells how many answers differ from those
  * of one pass, and the widest gap between the log-probabilities of two that do. */
 MN_CHECKED mn_status mn_bench_passes(struct mn_bench_rows *rows, mn_model *model,
+                                     const struct mn_bench_job *job);
+/* Questions in the number, groups and lengths of MMLU with five shots, asked by options; and of
+ * Spider dev with schemas, `new_tokens` generated for each. */
+MN_CHECKED mn_status mn_bench_mmlu(struct mn_bench_rows *rows, mn_model *model,
+                                   const struct mn_bench_job *job);
+MN_CHECKED mn_status mn_bench_spider(struct mn_bench_rows *rows, mn_model *model,
                                      const struct mn_bench_job *job);
 
 #endif

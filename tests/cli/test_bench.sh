@@ -16,6 +16,11 @@ for job in train score generate; do
     grep -q "\"name\":\"$job\"" out || die "bench $job: $(cat out)"
 done
 
+for job in mmlu spider; do
+    ok bench $job --random tiny --questions 24 --new-tokens 4 --rounds 2 --tokens 64 --device reference --json
+    grep -q "\"name\":\"$job\",\"shape\":\"24, 2[04] prefixes" out || die "bench $job: $(cat out)"
+done
+
 # On the reference device the bits are the same, whatever shares a pass; but for a prefix computed apart.
 ok bench passes --random tiny --batch 3 --length 16 --prefix 40 --new-tokens 4 --rank 4 --device reference
 [ "$(grep -c 'one pass\|a pass each\|no shared prefix' out)" = 6 ] || die "bench passes: $(cat out)"
