@@ -226,6 +226,7 @@ void mn_context_close(mn_context **context)
 {
     if (!*context) return;
     mn_arena *arena = (*context)->arena;
+    mn_graphs_close(*context);
     mn_pool_close(&(*context)->pool);
     mn_arena_close(&arena);
     *context = NULL;

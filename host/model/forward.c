@@ -227,5 +227,5 @@ mn_status mn_decode(mn_context *context, const mn_adapter *adapter,
                     const struct mn_decode_batch *batch)
 {
     MN_TRY(mn_pass_decode(context, adapter, batch));
-    return mn_run_forward(context);
+    return mn_run_step(context);
 }

@@ -103,7 +103,7 @@ mn_status mn_next_tokens(mn_context *c, float temperature, uint64_t seed, const 
     mn_upload_begin(&c->upload); /* the pass is over: its arrays are no longer read */
     const int32_t *sequences = mn_upload_add(&c->upload, sequence, rows);
     const int32_t *steps = mn_upload_add(&c->upload, step, rows);
-    MN_TRY(mn_upload_send(&c->upload, device));
+    if (temperature > 0) MN_TRY(mn_upload_send(&c->upload, device)); /* else nobody reads them */
     int32_t *found = (int32_t *)c->results; /* ids, then their log-probabilities */
     for (int first = 0, some; first < rows; first += some) {
         some = chunk_rows(c, first);

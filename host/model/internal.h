@@ -162,6 +162,23 @@ struct pass {
     const int32_t *logit_row; /* NULL: all rows in order */
 };
 
+/* What a captured decode step holds on to: see graph.c. The layout of an adapter follows from its
+ * config. */
+struct step_key {
+    const int32_t *ids, *prefix_length; /* where the arrays lie; NULL: no prefixes */
+    const mn_act *shadow;               /* of the adapter; NULL: none */
+    double strength, alpha;
+    int rows, max_length, rank;
+    bool rslora, target[MN_MODULES];
+};
+struct step_graph {
+    struct step_key key;
+    mn_graph *graph; /* NULL: not captured */
+    int64_t last_use;
+    int uses; /* 0: the slot is free */
+};
+enum { MN_STEP_GRAPHS = 8 };
+
 struct mn_context {
     mn_model *model;
     struct mn_limits limits;
@@ -188,6 +205,8 @@ struct mn_context {
     size_t workspace_bytes;
     struct upload upload;
     struct pass pass;
+    struct step_graph steps[MN_STEP_GRAPHS];
+    int64_t step_count;
     const mn_act *hidden; /* (pass.logit_rows, hidden) final normed rows: `norm` or `gathered` */
 };
 
@@ -209,6 +228,11 @@ void mn_pass_narrow(struct pass *pass);
 
 /* forward.c */
 MN_CHECKED mn_status mn_run_forward(mn_context *c);
+
+/* graph.c: the same for a decode step, from a graph where the shape has been met before. */
+MN_CHECKED mn_status mn_run_step(mn_context *c);
+void mn_graphs_close(mn_context *c);
+
 /* The adapter of a fused linear in this pass: without dropout unless it trains; parts 0 for none.
  */
 struct mn_lora mn_pass_lora(const struct pass *pass, int layer, enum mn_fused fused);
