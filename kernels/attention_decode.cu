@@ -10,7 +10,7 @@
 namespace
 {
 
-enum { SPLIT = 256, STAGES = 3, GROUP_ROWS = 16 };
+enum { SPLIT = 128, STAGES = 3, GROUP_ROWS = 16 };
 
 struct decode_args {
     mn_attention_decode op;
@@ -114,6 +114,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_decode_kernel(con
     const mn_attention_shape shape = args.op.shape;
     const int group = shape.heads / shape.kv_heads, split = blockIdx.x, kv = blockIdx.y,
               row = blockIdx.z;
+    join_stream();
     const key_rows keys = row_keys<HD>(args.op, row, kv);
     const int first = split * SPLIT, end = min(first + SPLIT, keys.count);
     const int64_t head0 = (int64_t)row * shape.heads + (int64_t)kv * group;
@@ -176,6 +177,7 @@ __global__ void __launch_bounds__(ATTENTION_THREADS) attention_decode_kernel(con
 template <int HD> __global__ void attention_merge_kernel(const decode_args args)
 {
     const int64_t at = (int64_t)blockIdx.x * args.splits;
+    join_stream();
     float peak = -INFINITY, sum = 0.0f, value = 0.0f;
     for (int i = 0; i < args.splits; i++) peak = fmaxf(peak, args.lse[at + i]);
     for (int i = 0; i < args.splits; i++) {
@@ -202,11 +204,12 @@ template <int HD> mn_status launch_decode(const mn_attention_decode *op, mn_stre
     const int64_t outputs = (int64_t)op->rows * op->shape.heads;
     const decode_args args = {*op, splits, partial, partial + outputs * splits * HD};
     MN_TRY(allow_shared((const void *)attention_decode_kernel<HD>, SHARED));
-    attention_decode_kernel<HD>
-        <<<dim3((unsigned)splits, (unsigned)op->shape.kv_heads, (unsigned)op->rows),
-           ATTENTION_THREADS, SHARED, s->stream>>>(args);
-    if (splits > 1) attention_merge_kernel<HD><<<(unsigned)outputs, HD, 0, s->stream>>>(args);
-    return launched("attention_decode");
+    MN_TRY(launch_early("attention_decode", attention_decode_kernel<HD>,
+                        dim3((unsigned)splits, (unsigned)op->shape.kv_heads, (unsigned)op->rows),
+                        ATTENTION_THREADS, SHARED, s, args));
+    if (splits == 1) return MN_OK;
+    return launch_early("attention_decode", attention_merge_kernel<HD>, (unsigned)outputs, HD, 0, s,
+                        args);
 }
 
 } // namespace

@@ -6,10 +6,11 @@ enum { CACHE_THREADS = 128 };
 
 static __global__ void cache_write_kernel(__nv_bfloat16 *__restrict__ cache_k,
                                           __nv_bfloat16 *__restrict__ cache_v,
-                                          const __nv_bfloat16 *__restrict__ qkv,
+                                          const __nv_bfloat16 *qkv,
                                           const int32_t *__restrict__ slot, int query_dim,
                                           int kv_dim, bool wide)
 {
+    join_stream();
     const __nv_bfloat16 *key = qkv + (int64_t)blockIdx.x * (query_dim + 2 * kv_dim) + query_dim;
     int64_t to = (int64_t)slot[blockIdx.x] * kv_dim;
     int step = wide ? VECTOR : 1;
@@ -32,7 +33,6 @@ extern "C" mn_status mn_cuda_cache_write(mn_act *cache_k, mn_act *cache_v, const
     if (rows == 0) return MN_OK;
     bool wide = is_wide(cache_k, kv_dim, kv_dim) && is_wide(cache_v, kv_dim, kv_dim) &&
                 is_wide(qkv, query_dim, row);
-    cache_write_kernel<<<rows, CACHE_THREADS, 0, s->stream>>>(
-        bf16(cache_k), bf16(cache_v), bf16(qkv), slot, query_dim, kv_dim, wide);
-    return launched("cache_write");
+    return launch_early("cache_write", cache_write_kernel, rows, CACHE_THREADS, 0, s, bf16(cache_k),
+                        bf16(cache_v), bf16(qkv), slot, query_dim, kv_dim, wide);
 }

@@ -56,6 +56,42 @@ static inline mn_status launched(const char *op)
     return error == cudaSuccess ? MN_OK : cuda_failed(op, error);
 }
 
+/* --- launches that begin under the end of the one before ----------------------------------------
+ *
+ * Programmatic dependent launch (sm_90, CUDA C++ Programming Guide): between two small kernels lie
+ * a microsecond or two in which nothing runs. A kernel launched by launch_early may be resident
+ * while the one before still runs; it calls join_stream() before it touches anything that earlier
+ * launches write or read, and reads what they wrote through pointers that are not __restrict__: the
+ * read-only path may hold what stood there before. Behind a kernel that does not call it, it begins
+ * when that one has ended. */
+
+__device__ __forceinline__ void join_stream()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+template <typename... Parameters, typename... Arguments>
+static inline mn_status launch_early(const char *op, void (*kernel)(Parameters...), dim3 grid,
+                                     int threads, size_t shared, mn_stream s,
+                                     Arguments... arguments)
+{
+    cudaLaunchAttribute early = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = dim3(threads);
+    config.dynamicSmemBytes = shared;
+    config.stream = s->stream;
+    config.attrs = &early;
+    config.numAttrs = s->hopper ? 1 : 0;
+    cudaError_t error = cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
+    return error == cudaSuccess ? MN_OK : cuda_failed(op, error);
+}
+
 static inline int ceil_div(int64_t a, int64_t b)
 {
     return (int)((a + b - 1) / b);

@@ -44,13 +44,13 @@ __device__ __forceinline__ void normalize(__nv_bfloat16 *out, float *rstd,
 }
 
 static __global__ void rmsnorm_forward_kernel(__nv_bfloat16 *__restrict__ out,
-                                              float *__restrict__ rstd,
-                                              const __nv_bfloat16 *__restrict__ x,
+                                              float *__restrict__ rstd, const __nv_bfloat16 *x,
                                               const __nv_bfloat16 *__restrict__ w, int dim,
                                               int64_t ldx, float eps, bool wide)
 {
     __shared__ float shared[WARP];
     float held[HELD][VECTOR], squares = 0.0f;
+    join_stream();
     x += blockIdx.x * ldx;
 #pragma unroll
     for (int h = 0; h < HELD; h++) {
@@ -71,22 +71,21 @@ extern "C" mn_status mn_cuda_rmsnorm_forward(mn_act *out, float *rstd, const mn_
     MN_TRY(check_norm("rmsnorm_forward", rows, dim, ldx));
     if (rows == 0) return MN_OK;
     bool wide = is_wide(x, dim, ldx) && is_wide(out, dim, dim) && is_wide(w, dim, dim);
-    rmsnorm_forward_kernel<<<rows, row_threads(dim), 0, s->stream>>>(bf16(out), rstd, bf16(x),
-                                                                     bf16(w), dim, ldx, eps, wide);
-    return launched("rmsnorm_forward");
+    return launch_early("rmsnorm_forward", rmsnorm_forward_kernel, rows, row_threads(dim), 0, s,
+                        bf16(out), rstd, bf16(x), bf16(w), dim, ldx, eps, wide);
 }
 
 /* The sum is rounded to bf16 first: the norm sees what the next layer will read. sum may be x. */
 static __global__ void add_rmsnorm_forward_kernel(__nv_bfloat16 *__restrict__ out,
                                                   __nv_bfloat16 *sum, float *__restrict__ rstd,
-                                                  const __nv_bfloat16 *x,
-                                                  const __nv_bfloat16 *__restrict__ y,
+                                                  const __nv_bfloat16 *x, const __nv_bfloat16 *y,
                                                   const __nv_bfloat16 *__restrict__ w, int dim,
                                                   float eps, bool wide)
 {
     __shared__ float shared[WARP];
     float held[HELD][VECTOR], squares = 0.0f;
     int64_t row = (int64_t)blockIdx.x * dim;
+    join_stream();
 #pragma unroll
     for (int h = 0; h < HELD; h++) {
         int c = (h * blockDim.x + threadIdx.x) * VECTOR;
@@ -113,9 +112,9 @@ extern "C" mn_status mn_cuda_add_rmsnorm_forward(mn_act *out, mn_act *sum, float
     if (rows == 0) return MN_OK;
     bool wide = is_wide(out, dim, dim) && is_wide(sum, dim, dim) && is_wide(x, dim, dim) &&
                 is_wide(y, dim, dim) && is_wide(w, dim, dim);
-    add_rmsnorm_forward_kernel<<<rows, row_threads(dim), 0, s->stream>>>(
-        bf16(out), bf16(sum), rstd, bf16(x), bf16(y), bf16(w), dim, eps, wide);
-    return launched("add_rmsnorm_forward");
+    return launch_early("add_rmsnorm_forward", add_rmsnorm_forward_kernel, rows, row_threads(dim),
+                        0, s, bf16(out), bf16(sum), rstd, bf16(x), bf16(y), bf16(w), dim, eps,
+                        wide);
 }
 
 /* With n = x·rstd and g = w∘dout: dx = dresidual + rstd·(g - n·mean(g∘n)). dresidual may be dx. */

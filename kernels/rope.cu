@@ -11,6 +11,7 @@ static __global__ void rope_kernel(__nv_bfloat16 *__restrict__ x, const float *_
                                    int heads, int half, int64_t ldx, float direction, bool wide)
 {
     int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    join_stream();
     if (i >= work) return;
     int c = (int)(i % chunks) * VECTOR;
     int64_t head = i / chunks % heads, row = i / chunks / heads;
@@ -37,8 +38,7 @@ extern "C" mn_status mn_cuda_rope(mn_act *x, const float *table, const int32_t *
     if (rows == 0) return MN_OK;
     int half = head_dim / 2, chunks = ceil_div(half, VECTOR);
     int64_t work = (int64_t)rows * heads * chunks;
-    rope_kernel<<<ceil_div(work, ROPE_THREADS), ROPE_THREADS, 0, s->stream>>>(
-        bf16(x), table, positions, work, chunks, heads, half, ldx, (float)direction,
-        is_wide(x, half, ldx));
-    return launched("rope");
+    return launch_early("rope", rope_kernel, ceil_div(work, ROPE_THREADS), ROPE_THREADS, 0, s,
+                        bf16(x), table, positions, work, chunks, heads, half, ldx, (float)direction,
+                        is_wide(x, half, ldx));
 }

@@ -16,10 +16,10 @@ __device__ __forceinline__ void copy_row(__nv_bfloat16 *to, const __nv_bfloat16 
     }
 }
 
-static __global__ void gather_rows_kernel(__nv_bfloat16 *__restrict__ out,
-                                          const __nv_bfloat16 *__restrict__ x,
+static __global__ void gather_rows_kernel(__nv_bfloat16 *__restrict__ out, const __nv_bfloat16 *x,
                                           const int32_t *__restrict__ index, int dim, bool wide)
 {
+    join_stream();
     copy_row(out + (int64_t)blockIdx.x * dim, x + (int64_t)index[blockIdx.x] * dim, dim, wide);
 }
 
@@ -28,9 +28,8 @@ static mn_status gather(const char *op, mn_act *out, const mn_act *x, const int3
 {
     MN_TRY(mn_check_rows(op, rows, dim, dim));
     if (rows == 0) return MN_OK;
-    gather_rows_kernel<<<rows, COPY_THREADS, 0, s->stream>>>(
-        bf16(out), bf16(x), index, dim, is_wide(out, dim, dim) && is_wide(x, dim, dim));
-    return launched(op);
+    return launch_early(op, gather_rows_kernel, rows, COPY_THREADS, 0, s, bf16(out), bf16(x), index,
+                        dim, is_wide(out, dim, dim) && is_wide(x, dim, dim));
 }
 
 extern "C" mn_status mn_cuda_embed_forward(mn_act *out, const mn_act *table, const int32_t *ids,

@@ -26,7 +26,7 @@ struct skinny {
     int rows, cols, depth;
     int64_t ldd;
     int lda, ldb;
-    bool accumulate;
+    bool accumulate, b_is_old;
 };
 
 /* Loads of b that nobody will want again. */
@@ -37,14 +37,6 @@ __device__ __forceinline__ uint4 load_once(const __nv_bfloat16 *p)
                  : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                  : "l"(p));
     return v;
-}
-
-/* Waits for what was launched before, where the launch allows this one to begin under its end. */
-__device__ __forceinline__ void wait_for_earlier()
-{
-#if __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
 }
 
 template <int TILES, int GROUPS> struct stage {
@@ -70,10 +62,10 @@ template <int TILES, int GROUPS> struct stage {
         for (int c = 0; c < CHUNKS; c++)
 #pragma unroll
             for (int g = 0; g < GROUPS; g++)
-                a[c][g] = k + c * CHUNK < depth && g * TOKENS < rows
-                              ? __ldg(reinterpret_cast<const uint4 *>(from + g * TOKENS * ld + k +
-                                                                      c * CHUNK))
-                              : make_uint4(0, 0, 0, 0);
+                a[c][g] =
+                    k + c * CHUNK < depth && g * TOKENS < rows
+                        ? *reinterpret_cast<const uint4 *>(from + g * TOKENS * ld + k + c * CHUNK)
+                        : make_uint4(0, 0, 0, 0);
     }
 
     __device__ __forceinline__ void multiply(float (&sum)[TILES][GROUPS][4]) const
@@ -125,22 +117,26 @@ static __global__ void __launch_bounds__(SKINNY_THREADS, GROUPS == 1 ? 2 : 1)
     skinny_kernel(const struct skinny s)
 {
     const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP, g = lane / 4, t = lane % 4;
+    constexpr bool BOTH = GROUPS == 1; /* stages are in flight throughout: registers allow it */
     const int depth = s.depth / SPLITS, step = stage<TILES, GROUPS>::CHUNKS * CHUNK;
     const int col0 = blockIdx.x * TILES * 16, rows = s.rows - g; /* of a, from the lane's on */
     const __nv_bfloat16 *b = s.b + (int64_t)(col0 + g) * s.ldb + warp * depth + 8 * t;
     const __nv_bfloat16 *a = s.a + (int64_t)g * s.lda + warp * depth + 8 * t;
     float sum[TILES][GROUPS][4] = {};
     stage<TILES, GROUPS> even, odd;
-    even.load_b(b, s.ldb, 0, depth);
-    wait_for_earlier();
+    if (!s.b_is_old) join_stream();
+    even.load_b(b, s.ldb, 0, depth); /* under the end of the launch before, where b is old */
+    if (BOTH) odd.load_b(b, s.ldb, step, depth);
+    if (s.b_is_old) join_stream();
     even.load_a(a, s.lda, 0, depth, rows);
     for (int k = 0; k < depth; k += 2 * step) {
-        odd.load_b(b, s.ldb, k + step, depth);
+        if (!BOTH) odd.load_b(b, s.ldb, k + step, depth);
         odd.load_a(a, s.lda, k + step, depth, rows);
         even.multiply(sum);
         even.load_b(b, s.ldb, k + 2 * step, depth);
         even.load_a(a, s.lda, k + 2 * step, depth, rows);
         odd.multiply(sum);
+        if (BOTH) odd.load_b(b, s.ldb, k + 3 * step, depth);
     }
     write_tile<TILES, GROUPS>(s, col0, sum);
 }
@@ -165,18 +161,10 @@ static mn_status launch(const struct gemm *g, bool b_is_old, mn_stream s)
                                 .ldd = g->ldd,
                                 .lda = (int)g->lda,
                                 .ldb = (int)g->ldb,
-                                .accumulate = g->beta != 0.0f};
-    cudaLaunchAttribute early = {};
-    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    early.val.programmaticStreamSerializationAllowed = 1;
-    cudaLaunchConfig_t config = {};
-    config.gridDim = dim3(g->cols / (TILES * 16));
-    config.blockDim = dim3(SKINNY_THREADS);
-    config.stream = s->stream;
-    config.attrs = &early;
-    config.numAttrs = b_is_old && s->hopper ? 1 : 0;
-    cudaError_t error = cudaLaunchKernelEx(&config, skinny_kernel<TILES, GROUPS>, args);
-    return error == cudaSuccess ? MN_OK : cuda_failed(g->op, error);
+                                .accumulate = g->beta != 0.0f,
+                                .b_is_old = b_is_old};
+    return launch_early(g->op, skinny_kernel<TILES, GROUPS>, g->cols / (TILES * 16), SKINNY_THREADS,
+                        0, s, args);
 }
 
 mn_status skinny_run(const struct gemm *g, bool b_is_old, mn_stream s)

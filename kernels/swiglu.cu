@@ -7,9 +7,9 @@
 enum { SWIGLU_THREADS = 256 };
 
 static __global__ void swiglu_forward_kernel(__nv_bfloat16 *__restrict__ out,
-                                             const __nv_bfloat16 *__restrict__ gate_up, int dim,
-                                             bool wide)
+                                             const __nv_bfloat16 *gate_up, int dim, bool wide)
 {
+    join_stream();
     int c = (blockIdx.y * blockDim.x + threadIdx.x) * VECTOR;
     if (c >= dim) return;
     int64_t row = blockIdx.x;
@@ -27,9 +27,9 @@ extern "C" mn_status mn_cuda_swiglu_forward(mn_act *out, const mn_act *gate_up, 
     MN_TRY(mn_check_rows("swiglu_forward", rows, dim, dim));
     if (rows == 0) return MN_OK;
     dim3 grid(rows, ceil_div(dim, SWIGLU_THREADS * VECTOR));
-    swiglu_forward_kernel<<<grid, SWIGLU_THREADS, 0, s->stream>>>(
-        bf16(out), bf16(gate_up), dim, is_wide(out, dim, dim) && is_wide(gate_up, dim, dim));
-    return launched("swiglu_forward");
+    return launch_early("swiglu_forward", swiglu_forward_kernel, grid, SWIGLU_THREADS, 0, s,
+                        bf16(out), bf16(gate_up), dim,
+                        is_wide(out, dim, dim) && is_wide(gate_up, dim, dim));
 }
 
 /* dgate_up may be gate_up: a thread reads what it overwrites, and nothing else. */
