@@ -67,6 +67,11 @@ static mn_status write_groups(const struct mn_linear_forward *args, mn_stream s)
 {
     __nv_bfloat16 *u = bf16(args->u);
     int written = 0;
+    const struct lora_batch batch = {
+        bf16(args->y),    u,         bf16(args->x), args->rows, args->weight.in,
+        args->weight.out, args->ldx, args->ldy};
+    if (!lora_is_many(args->rows, s))
+        return lora_groups(&batch, args->groups, args->group_count, s);
     for (int g = 0; g < args->group_count; g++) {
         const struct mn_lora_group *group = &args->groups[g];
         MN_TRY(write_zeros(args, written, group->first_row, s));

@@ -110,18 +110,19 @@ __device__ __forceinline__ void multiply_step(float (&sum)[MT][2 * TILES][4],
         }
 }
 
+/* The block at tiles `tiles_at` and rows `rows_at`, each counted in blocks. */
 template <int STEPS, int MT, int TILES, bool WIDE>
-static __global__ void __launch_bounds__(PROJECT_WARPS *WARP, WIDE ? 2 : 1)
-    project_kernel(__nv_bfloat16 *__restrict__ u, const __nv_bfloat16 *__restrict__ x,
-                   const uint32_t *__restrict__ masks, const __grid_constant__ struct mn_lora lora,
-                   int rows, int in, int64_t ldx, int64_t word_rows, float factor)
+__device__ __forceinline__ void
+project_block(__nv_bfloat16 *__restrict__ u, const __nv_bfloat16 *__restrict__ x,
+              const uint32_t *__restrict__ masks, const struct mn_lora &lora, int rows, int in,
+              int64_t ldx, int64_t word_rows, float factor, int tiles_at, int rows_at)
 {
     __shared__ float partial[PROJECT_WARPS][16][TILE_RANK * TILES + 1];
     struct rank_tile tile[TILES];
 #pragma unroll
-    for (int i = 0; i < TILES; i++) tile[i] = rank_tile_at(lora, blockIdx.x * TILES + i);
+    for (int i = 0; i < TILES; i++) tile[i] = rank_tile_at(lora, tiles_at * TILES + i);
     int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
-    int first_row = blockIdx.y * 16 * MT;
+    int first_row = rows_at * 16 * MT;
     float sum[MT][2 * TILES][4] = {};
     x += first_row * ldx;
     if (masks) masks += first_row;
@@ -158,6 +159,16 @@ static __global__ void __launch_bounds__(PROJECT_WARPS *WARP, WIDE ? 2 : 1)
     }
 }
 
+template <int STEPS, int MT, int TILES, bool WIDE>
+static __global__ void __launch_bounds__(PROJECT_WARPS *WARP, WIDE ? 2 : 1)
+    project_kernel(__nv_bfloat16 *__restrict__ u, const __nv_bfloat16 *__restrict__ x,
+                   const uint32_t *__restrict__ masks, const __grid_constant__ struct mn_lora lora,
+                   int rows, int in, int64_t ldx, int64_t word_rows, float factor)
+{
+    project_block<STEPS, MT, TILES, WIDE>(u, x, masks, lora, rows, in, ldx, word_rows, factor,
+                                          blockIdx.x, blockIdx.y);
+}
+
 template <bool WIDE> static auto choose_project(bool many, bool shared)
 {
     return !many                   ? project_kernel<2, 1, 1, WIDE>
@@ -167,11 +178,16 @@ template <bool WIDE> static auto choose_project(bool many, bool shared)
            2, 1, WIDE > ;
 }
 
+bool lora_is_many(int rows, mn_stream s)
+{
+    return rows >= 16 * 2 * s->multiprocessors;
+}
+
 mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const uint32_t *masks,
                        const struct mn_lora *lora, int rows, int in, int64_t ldx, mn_stream s)
 {
     bool wide = is_wide(x, in, ldx) && is_wide(lora->a, in, in);
-    bool many = rows >= 16 * 2 * s->multiprocessors; /* few rows: smaller tiles, more blocks */
+    bool many = lora_is_many(rows, s); /* few rows: smaller tiles, more blocks */
     int tiles = rank_tiles(lora), shared = many && tiles > 1 ? 3 : 1;
     auto kernel =
         wide ? choose_project<true>(many, shared > 1) : choose_project<false>(many, shared > 1);
@@ -190,13 +206,12 @@ mn_status lora_project(__nv_bfloat16 *u, const __nv_bfloat16 *x, const uint32_t 
 enum { RAISE_ROWS = 128, RAISE_COLUMNS = 128, RAISE_THREADS = 256, RAISE_TILES = 4 };
 
 template <bool WHOLE>
-static __global__ void __launch_bounds__(RAISE_THREADS, 2)
-    raise_kernel(__nv_bfloat16 *__restrict__ y, const __nv_bfloat16 *__restrict__ u,
-                 const __grid_constant__ struct mn_lora lora, int rows, int out, int64_t ldy,
-                 bool wide)
+__device__ __forceinline__ void
+raise_block(__nv_bfloat16 *__restrict__ y, const __nv_bfloat16 *__restrict__ u,
+            const struct mn_lora &lora, int rows, int out, int64_t ldy, bool wide, int rows_at)
 {
     int warp = threadIdx.x / WARP, g = threadIdx.x % WARP / 4, t = threadIdx.x % 4;
-    int first_row = blockIdx.y * RAISE_ROWS + warp % 2 * 64;
+    int first_row = rows_at * RAISE_ROWS + warp % 2 * 64;
     int first_column = blockIdx.x * RAISE_COLUMNS + warp / 2 * 32;
     int here = rows - first_row;
     float sum[RAISE_TILES][4][4] = {}; /* sixteen rows, eight columns */
@@ -247,6 +262,15 @@ static __global__ void __launch_bounds__(RAISE_THREADS, 2)
     }
 }
 
+template <bool WHOLE>
+static __global__ void __launch_bounds__(RAISE_THREADS, 2)
+    raise_kernel(__nv_bfloat16 *__restrict__ y, const __nv_bfloat16 *__restrict__ u,
+                 const __grid_constant__ struct mn_lora lora, int rows, int out, int64_t ldy,
+                 bool wide)
+{
+    raise_block<WHOLE>(y, u, lora, rows, out, ldy, wide, blockIdx.y);
+}
+
 mn_status lora_raise(__nv_bfloat16 *y, const __nv_bfloat16 *u, const struct mn_lora *lora, int rows,
                      int out, int64_t ldy, mn_stream s)
 {
@@ -255,4 +279,103 @@ mn_status lora_raise(__nv_bfloat16 *y, const __nv_bfloat16 *u, const struct mn_l
     kernel<<<grid, RAISE_THREADS, 0, s->stream>>>(y, u, *lora, rows, out, ldy,
                                                   is_wide(y, out, ldy));
     return launched("linear_forward: u·Bᵀ");
+}
+
+/* --- rows of several adapters
+ * ---------------------------------------------------------------------------------------- */
+
+/* The groups of one launch, and the rows between them, as far as a kernel's 4 KiB of parameters
+ * reach. A group's blocks begin at number first_project or first_raise of the grid. */
+enum { TABLE_ROOM = 24 };
+struct group_rows {
+    int first_row, rows, first_project, first_raise;
+    __nv_bfloat16 *u;
+    struct mn_lora lora; /* parts 0: between groups, y is zero */
+};
+struct group_table {
+    int count, projects, raises;
+    struct group_rows at[TABLE_ROOM];
+};
+
+template <bool WIDE>
+static __global__ void __launch_bounds__(PROJECT_WARPS *WARP, WIDE ? 2 : 1)
+    project_groups_kernel(const __nv_bfloat16 *__restrict__ x,
+                          const __grid_constant__ struct group_table table, int in, int64_t ldx)
+{
+    int g = 0;
+    while (g + 1 < table.count && (int)blockIdx.y >= table.at[g + 1].first_project) g++;
+    const struct group_rows &own = table.at[g];
+    if (rank_tile_at(own.lora, blockIdx.x).width == 0) return;
+    project_block<2, 1, 1, WIDE>(own.u, x + own.first_row * ldx, NULL, own.lora, own.rows, in, ldx,
+                                 0, 1.0f, blockIdx.x, blockIdx.y - own.first_project);
+}
+
+template <bool WHOLE>
+static __global__ void __launch_bounds__(RAISE_THREADS, 2)
+    raise_groups_kernel(__nv_bfloat16 *__restrict__ y,
+                        const __grid_constant__ struct group_table table, int out, int64_t ldy,
+                        bool wide)
+{
+    int g = 0;
+    while (g + 1 < table.count && (int)blockIdx.y >= table.at[g + 1].first_raise) g++;
+    const struct group_rows &own = table.at[g];
+    raise_block<WHOLE>(y + own.first_row * ldy, own.u, own.lora, own.rows, out, ldy, wide,
+                       blockIdx.y - own.first_raise);
+}
+
+/* Rows first … end-1 with what `group` says of them; NULL: no adapter. */
+static void add_rows(struct group_table *table, int first, int end,
+                     const struct mn_lora_group *group, __nv_bfloat16 *u)
+{
+    if (first == end) return;
+    struct group_rows *at = &table->at[table->count++];
+    *at = {first, end - first, table->projects, table->raises, u, {}};
+    if (group) at->lora = group->lora;
+    if (group) table->projects += ceil_div(end - first, 16);
+    table->raises += ceil_div(end - first, RAISE_ROWS);
+}
+
+static mn_status run_table(struct group_table *table, const struct lora_batch *b, mn_stream s)
+{
+    bool wide = is_wide(b->x, b->in, b->ldx), whole = true;
+    int tiles = 0;
+    if (table->count == 0) return MN_OK;
+    for (int g = 0; g < table->count; g++) {
+        const struct group_rows *at = &table->at[g];
+        if (at->lora.parts == 0) continue;
+        int own = rank_tiles(&at->lora);
+        tiles = own > tiles ? own : tiles;
+        wide = wide && is_wide(at->lora.a, b->in, b->in);
+        whole = whole && is_whole(&at->lora, at->u);
+    }
+    if (table->projects > 0) {
+        auto project = wide ? project_groups_kernel<true> : project_groups_kernel<false>;
+        project<<<dim3(tiles, table->projects), PROJECT_WARPS * WARP, 0, s->stream>>>(
+            b->x, *table, b->in, b->ldx);
+        MN_TRY(launched("linear_forward: x·Aᵀ by group"));
+    }
+    auto raise = whole ? raise_groups_kernel<true> : raise_groups_kernel<false>;
+    raise<<<dim3(ceil_div(b->out, RAISE_COLUMNS), table->raises), RAISE_THREADS, 0, s->stream>>>(
+        b->y, *table, b->out, b->ldy, is_wide(b->y, b->out, b->ldy));
+    *table = {};
+    return launched("linear_forward: u·Bᵀ by group");
+}
+
+mn_status lora_groups(const struct lora_batch *b, const struct mn_lora_group *groups, int count,
+                      mn_stream s)
+{
+    struct group_table table = {};
+    __nv_bfloat16 *u = b->u;
+    int row = 0;
+    for (int g = 0; g < count; g++) {
+        const int end = groups[g].first_row + groups[g].rows;
+        if (table.count + 2 > TABLE_ROOM) MN_TRY(run_table(&table, b, s));
+        add_rows(&table, row, groups[g].first_row, NULL, NULL);
+        add_rows(&table, groups[g].first_row, end, &groups[g], u);
+        u += (int64_t)groups[g].rows * groups[g].lora.rank;
+        row = end;
+    }
+    if (table.count + 1 > TABLE_ROOM) MN_TRY(run_table(&table, b, s));
+    add_rows(&table, row, b->rows, NULL, NULL);
+    return run_table(&table, b, s);
 }

@@ -27,6 +27,19 @@ MN_CHECKED mn_status lora_raise(__nv_bfloat16 *y, const __nv_bfloat16 *u,
                                 const struct mn_lora *lora, int rows, int out, int64_t ldy,
                                 mn_stream s);
 
+/* Rows of a batch that carry different adapters: u of each group, one after another, and y in one
+ * launch each for all groups, zero in rows without one. For few rows, where a launch a group would
+ * cost more than its work; many rows are better served group by group. */
+struct lora_batch {
+    __nv_bfloat16 *y, *u;
+    const __nv_bfloat16 *x;
+    int rows, in, out;
+    int64_t ldx, ldy;
+};
+bool lora_is_many(int rows, mn_stream s);
+MN_CHECKED mn_status lora_groups(const struct lora_batch *batch, const struct mn_lora_group *groups,
+                                 int count, mn_stream s);
+
 /* du (rows, rank) = scale · dy·B and db += dyᵀ·u by part, in one read of dy (rows, ·), row stride
  * ldy; u (rows, rank). */
 size_t lora_lower_workspace(const struct mn_lora *lora, int rows);

@@ -295,53 +295,58 @@ static void forward_rows(mn_device *d, const struct mn_linear_forward *whole, in
     OK(d->ops->linear_forward(&args, d->stream));
 }
 
+enum { KINDS = 3, MOST_GROUPS = 61, GROUP_IN = 128, GROUP_OUT = 264 };
+
 /* Groups of other ranks, targets and scales, between rows without an adapter: each row as if its
  * adapter were alone. Bit for bit on the reference; on CUDA the large product may then take other
- * tiles, whose sums are rounded to bf16 once. */
-static void test_linear_forward_rows_carry_their_adapters(void **state)
+ * tiles, whose sums are rounded to bf16 once. Groups of a kind share A and B at other strengths. */
+static void rows_carry(struct pair *p, int count, const int *first, const int *rows, int all)
 {
-    struct pair *p = *state;
-    enum { IN = 128, OUT = 264, GROUPS = 3, ROWS = 150 };
-    static const int first[GROUPS] = {3, 40, 41}, rows[GROUPS] = {20, 1, 70};
-    struct mn_lora lora[GROUPS] = {three_parts(OUT, 0),
-                                   {.parts = 1, .rank = 4, .part = {{16, 24, 0, 4, 2.0f, 5}}},
-                                   {.parts = 1, .rank = 48, .part = {{0, OUT, 0, 48, 0.25f, 5}}}};
-    struct span *a[GROUPS], *b[GROUPS];
-    struct span *x = random_acts(p, ROWS * IN, 1), *w = random_acts(p, (int64_t)OUT * IN, 0.2f);
-    struct span *mixed = poisoned_acts(p, ROWS * OUT), *alone = poisoned_acts(p, ROWS * OUT);
-    struct span *mixed_u = poisoned_acts(p, 20 * 32 + 1 * 4 + 70 * 48);
-    struct span *alone_u = poisoned_acts(p, 20 * 32 + 1 * 4 + 70 * 48);
-    for (int g = 0; g < GROUPS; g++) {
-        a[g] = random_acts(p, lora[g].rank * IN, 0.2f);
-        b[g] = random_acts(p, mn_lora_b_offset(&lora[g], lora[g].parts), 0.3f);
+    const struct mn_lora kinds[KINDS] = {
+        three_parts(GROUP_OUT, 0),
+        {.parts = 1, .rank = 4, .part = {{16, 24, 0, 4, 2.0f, 5}}},
+        {.parts = 1, .rank = 48, .part = {{0, GROUP_OUT, 0, 48, 0.25f, 5}}}};
+    struct span *a[KINDS], *b[KINDS], *mixed_u, *alone_u;
+    struct span *x = random_acts(p, all * GROUP_IN, 1);
+    struct span *w = random_acts(p, (int64_t)GROUP_OUT * GROUP_IN, 0.2f);
+    struct span *mixed = poisoned_acts(p, all * GROUP_OUT);
+    struct span *alone = poisoned_acts(p, all * GROUP_OUT);
+    int64_t u_count = 0;
+    for (int k = 0; k < KINDS; k++) {
+        a[k] = random_acts(p, kinds[k].rank * GROUP_IN, 0.2f);
+        b[k] = random_acts(p, mn_lora_b_offset(&kinds[k], kinds[k].parts), 0.3f);
     }
+    for (int g = 0; g < count; g++) u_count += (int64_t)rows[g] * kinds[g % KINDS].rank;
+    mixed_u = poisoned_acts(p, u_count);
+    alone_u = poisoned_acts(p, u_count);
     ON_BOTH(p, d)
     {
-        struct mn_lora_group groups[GROUPS];
+        struct mn_lora_group groups[MOST_GROUPS];
         int row = 0;
         int64_t u_begin = 0;
-        for (int g = 0; g < GROUPS; g++) {
-            groups[g] = (struct mn_lora_group){first[g], rows[g], lora[g]};
-            groups[g].lora.a = acts(d, a[g]), groups[g].lora.b = acts(d, b[g]);
+        for (int g = 0; g < count; g++) {
+            groups[g] = (struct mn_lora_group){first[g], rows[g], kinds[g % KINDS]};
+            groups[g].lora.a = acts(d, a[g % KINDS]), groups[g].lora.b = acts(d, b[g % KINDS]);
+            groups[g].lora.part[0].scale *= 1 + 0.25f * (float)g / (float)count;
         }
         struct mn_linear_forward args = {.y = acts(d, mixed),
                                          .u = acts(d, mixed_u),
                                          .x = acts(d, x),
-                                         .weight = {OUT, IN, acts(d, w), NULL, NULL},
+                                         .weight = {GROUP_OUT, GROUP_IN, acts(d, w), NULL, NULL},
                                          .groups = groups,
-                                         .group_count = GROUPS,
-                                         .rows = ROWS,
-                                         .ldx = IN,
-                                         .ldy = OUT};
+                                         .group_count = count,
+                                         .rows = all,
+                                         .ldx = GROUP_IN,
+                                         .ldy = GROUP_OUT};
         args.workspace = workspace(p, d, d->ops->linear_forward_workspace(&args));
         OK(d->ops->linear_forward(&args, d->stream));
         args.y = acts(d, alone), args.u = acts(d, alone_u);
-        for (int g = 0; g <= GROUPS; g++) {
-            const int next = g < GROUPS ? first[g] : ROWS;
+        for (int g = 0; g <= count; g++) {
+            const int next = g < count ? first[g] : all;
             if (next > row) forward_rows(d, &args, row, next - row, 0, NULL);
-            if (g == GROUPS) break;
+            if (g == count) break;
             forward_rows(d, &args, next, rows[g], u_begin, &groups[g].lora);
-            u_begin += (int64_t)rows[g] * lora[g].rank;
+            u_begin += (int64_t)rows[g] * groups[g].lora.rank;
             row = next + rows[g];
         }
     }
@@ -351,6 +356,21 @@ static void test_linear_forward_rows_carry_their_adapters(void **state)
     check_pair(p, mixed, 0.02);
     check_pair(p, alone, 0.02);
     check_pair(p, mixed_u, 0.02);
+}
+
+static void test_linear_forward_rows_carry_their_adapters(void **state)
+{
+    static const int first[] = {3, 40, 41}, rows[] = {20, 1, 70};
+    static const int whole[] = {0}, all_rows[] = {33};
+    int many_first[MOST_GROUPS], many_rows[MOST_GROUPS], row = 0;
+    rows_carry(*state, 3, first, rows, 150);
+    rows_carry(*state, 1, whole, all_rows, 33);
+    for (int g = 0; g < MOST_GROUPS; g++) { /* more than a launch takes, with and without gaps */
+        many_first[g] = row += g % 2;
+        many_rows[g] = 1 + g % 19;
+        row += many_rows[g];
+    }
+    rows_carry(*state, MOST_GROUPS, many_first, many_rows, row);
 }
 
 /* --- NF4 --- */
