@@ -2,10 +2,10 @@
  *
  * The candidates of a shape are timed once, on the call's own operands, and the fastest is
  * remembered. That is the one place where a launcher waits for the device: never while a graph is
- * being captured, never for a product of few rows, and once a class of shapes. All candidates sum
- * over the whole depth in one block, so that the choice changes the time and not the order of the
- * sum; few rows are left to the library's own first choice, which may split the depth and depends
- * on the shape alone. */
+ * being captured, never for a product of few rows, and once a class of shapes. A candidate is
+ * taken only if its bits are those of the library's first choice, so that the clock decides about
+ * time and never about results; few rows are left to the library's own first choice, which may
+ * split the depth and depends on the shape alone. */
 #ifndef MINUANO_KERNELS_GEMM_CUH
 #define MINUANO_KERNELS_GEMM_CUH
 
