@@ -73,9 +73,12 @@ void gemm_library_close(struct gemm_library **library)
 /* --- classes of shapes
  * ---------------------------------------------------------------------------- */
 
-/* A count of tokens rounded up to 1, 1.5 times a power of two: ragged batches share choices. */
+/* A count of tokens rounded up to 1, 1.5 times a power of two: ragged batches share choices. Few
+ * tokens to a multiple of 8, the step of tiles: a tile chosen for fewer rows would not hold them,
+ * and the weights would be read twice. */
 static int size_class(int tokens)
 {
+    if (tokens <= FEW_ROWS) return (tokens + 7) / 8 * 8;
     int power = 64;
     while (power < tokens && power < 1 << 29) power *= 2;
     return power > 64 && tokens <= power / 4 * 3 ? power / 4 * 3 : power;
