@@ -1,4 +1,4 @@
-/* Paired statistics against scipy, statsmodels and numpy (tests/oracle/statistics.py), and against
+/* Paired statistics against scipy, statsmodels and numpy (tests/oracle/study_statistics.py), and against
  * published examples. */
 #include "support/support.h"
 

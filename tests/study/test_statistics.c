@@ -127,7 +127,7 @@ static void test_student_quantile_matches_scipy(void **state)
 
 /* Studies of five databases that differ, whose true change is known: gains 2/8 and losses 1/10 of
  * the items on average. Plain percentiles would hold it in 83 of 100; numpy says 92 for these
- * (tests/oracle/statistics.py). Of 300 studies the share has a deviation of 0.016. */
+ * (tests/oracle/study_statistics.py). Of 300 studies the share has a deviation of 0.016. */
 static void test_intervals_of_few_clusters_hold_the_true_change(void **state)
 {
     (void)state;

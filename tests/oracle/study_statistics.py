@@ -1,6 +1,6 @@
 """The numbers in tests/study/test_power.c, from scipy, statsmodels and numpy.
 
-python3 statistics.py: prints them. Nothing here shares code with the program.
+python3 study_statistics.py: prints them. Nothing here shares code with the program.
 """
 import numpy as np
 import statsmodels.api as sm
