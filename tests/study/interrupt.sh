@@ -1,20 +1,22 @@
 # interrupt.sh: sourced by tests of whole studies: runs that are broken off, and reports that must not show it.
 
-# study CONFIG [OPTIONS]: in the current directory, one thread.
+# study CONFIG [OPTIONS]: in the current directory, one thread. What it took is left in $work/seconds.
 study() {
-    "$MINUANO" study "$@" --device reference --threads 1 --quiet
+    begun=$(date +%s.%N)
+    "$MINUANO" study "$@" --device reference --threads 1 --quiet || return
+    echo "$(date +%s.%N) $begun" | awk '{ print $1 - $2 }' >"$work/seconds"
 }
 
 # broken_study LEAST CONFIG [OPTIONS]: the study is killed, and told to stop, in turn, until it is done; at least LEAST
-# times. The moments are random (the same on every run); on the whole each attempt gets a little longer than the one before,
-# so that the end is reached on any machine.
+# times. The moments are random (the same numbers on every run) and come as thick as the machine is fast: the whole study, run
+# before, takes some twenty attempts, each a little longer than the one before, so that the end is reached on any machine.
 broken_study() {
-    least=$1 attempt=0
+    least=$1 attempt=0 whole=$(cat "$work/seconds")
     shift
     while :; do
         attempt=$((attempt + 1))
         [ $((attempt % 2)) = 0 ] && signal=TERM || signal=KILL
-        limit=$(awk "BEGIN { srand($attempt); print 0.15 + 0.15 * $attempt * (0.5 + rand()) }")
+        limit=$(awk "BEGIN { srand($attempt); print 0.15 + $whole / 40 * (1 + $attempt / 10) * (0.5 + rand()) }")
         status=0
         timeout -s $signal "$limit" "$MINUANO" study "$@" --device reference --threads 1 --quiet >out 2>err || status=$?
         [ $status = 0 ] && break

@@ -27,7 +27,7 @@ cp "$work/whole/study.json" "$work/broken/study.json"
 cd "$work/whole"
 study study.json >/dev/null
 cd "$work/broken"
-broken_study 2 study.json
+broken_study 12 study.json
 same_reports "$work/whole/run" run
 for training in first second; do
     for name in whole/run broken/run; do

@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir whole broken
 (cd whole && on_demo study all >/dev/null)
 cd broken
-on_demo "broken_study 8" all
+on_demo "broken_study 12" all
 same_reports ../whole/run run
 cmp ../whole/run/baseline.jsonl run/baseline.jsonl
 echo "the same report after $attempt attempts"

@@ -25,7 +25,7 @@ rank-2_lr-0.004
 rank-4_lr-0.002
 rank-4_lr-0.004" ] || { ls run/trainings; exit 1; }
 cd "$work/broken"
-broken_study 8 sweep.json
+broken_study 12 sweep.json
 same_reports "$work/whole/run" run
 
 before=$(stat -c %Y.%i run/trainings/rank-2_lr-0.002/final_adapter/adapter_model.safetensors)
