@@ -1,5 +1,5 @@
-/* Paired statistics against scipy, statsmodels and numpy (tests/oracle/study_statistics.py), and against
- * published examples. */
+/* Paired statistics against scipy, statsmodels and numpy (tests/oracle/study_statistics.py), and
+ * against published examples. */
 #include "support/support.h"
 
 #include <math.h>
