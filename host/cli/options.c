@@ -197,6 +197,7 @@ void print_help(const struct command *command, enum help_form form, FILE *out)
     }
     fputs("\noptions of every command:\n", out);
     mn_settings_help(&common_table, out);
-    fputs("  --set key=value            any key of the config, dotted: --set lora.rank=8\n", out);
+    fputs("  --set key=value            any key of the table above, by its name in the config\n",
+          out);
     if (command->examples) fprintf(out, "\nexamples:\n%s", command->examples);
 }

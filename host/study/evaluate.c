@@ -67,8 +67,7 @@ mn_status study_keep_spider(struct run *run, int system, const struct mn_spider_
                                       .logprob = result->logprob,
                                       .gold_rows = result->gold_rows,
                                       .rows = result->rows};
-    MN_TRY(mn_results_add_spider(run->results, system, &row));
-    return mn_interrupt_check();
+    return mn_results_add_spider(run->results, system, &row); /* all that is judged is kept */
 }
 
 static mn_status keep_spider(void *user, const struct mn_spider_result *result)

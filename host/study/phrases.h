@@ -26,8 +26,8 @@
     X(TRADE_OFF_UP, "Up: better at Spider. Left: worse at MMLU.", \
       "Para cima: melhor no Spider. Para a esquerda: pior no MMLU.") \
     X(IN_SHORT, "In short", "Em resumo") \
-    X(IN_SHORT_LINE, "{} points {}, {}: won {}, lost {}, p {}", \
-      "{} pontos {}, {}: ganhou {}, perdeu {}, p {}") \
+    X(IN_SHORT_LINE, "{} points{}, {}: won {}, lost {}, p {}", \
+      "{} pontos{}, {}: ganhou {}, perdeu {}, p {}") \
     X(CLEAR_GAIN, "a clear gain", "um ganho claro") \
     X(CLEAR_LOSS, "a clear loss", "uma perda clara") \
     X(UNCLEAR, "no clear change", "sem mudança clara") \

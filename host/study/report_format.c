@@ -143,16 +143,18 @@ const char *report_sentence(const struct mn_change *change, enum mn_language lan
                             mn_arena *arena)
 {
     static const enum phrase verdicts[] = {SAY_CLEAR_LOSS, SAY_UNCLEAR, SAY_CLEAR_GAIN};
-    struct cell points = localized(language, cell_points(change->change)), interval = {""};
+    struct cell points = localized(language, cell_points(change->change));
     struct cell p = localized(language, cell_p(change->p));
     struct cell detectable = localized(language, cell_detectable(change));
     int clear = report_clear(change);
+    const char *interval = ""; /* with the blank before it */
     if (!change->items) return NULL;
     if (isfinite(change->interval.low))
-        interval = localized(language, cell_signed(change->interval));
+        interval =
+            mn_arena_printf(arena, " %s", localized(language, cell_signed(change->interval)).text);
     const char *sentence = report_filled(
         arena, say(language, SAY_IN_SHORT_LINE),
-        (const char *[]){points.text, interval.text, say(language, verdicts[clear + 1]),
+        (const char *[]){points.text, interval, say(language, verdicts[clear + 1]),
                          digits(arena, change->gained), digits(arena, change->lost), p.text});
     if (clear != 0 || !isfinite(change->detectable)) return sentence;
     return mn_arena_printf(
@@ -212,13 +214,14 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
     const char **remarks =
         MN_NEW(arena, const char *,
                REMARKS + (last - protocol) + PROBE_REMARKS * (ptrdiff_t)report->system_count);
-    const int64_t adapters = (int64_t)report->system_count - 1;
+    int64_t adapters = 0; /* the baseline is none */
     int64_t databases = 0, subjects = 0, missing = 0, unparsed = 0, cut = 0;
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         databases = report->comparisons[i].spider[MN_HARDNESSES].clusters;
         subjects = report->comparisons[i].mmlu_micro.clusters;
     }
     for (size_t i = 0; i < report->system_count; i++) {
+        adapters += report->systems[i].system.settings != NULL;
         missing += report->systems[i].spider.by[MN_HARDNESSES].missing;
         unparsed += report->systems[i].mmlu.micro.unparsed;
         for (size_t q = 0; q < report->systems[i].mmlu_count; q++)

@@ -42,6 +42,13 @@ static void choose_phases(struct run *run)
     }
 }
 
+static mn_status read_prompt(const struct run *run, const char *key, const char *text,
+                             struct mn_spider_prompt *out)
+{
+    mn_status st = mn_spider_prompt_read(out, text);
+    return st == MN_OK ? st : mn_fail_in(st, "%s: key \"%s\"", run->study->where, key);
+}
+
 static mn_status open_baseline(struct run *run)
 {
     struct mn_spider_prompt prompt; /* read now, so that a wrong one is told before anything runs */
@@ -50,7 +57,7 @@ static mn_status open_baseline(struct run *run)
     if (!run->spider)
         return mn_fail(MN_INVALID, "%s: baseline.prompt needs spider.folder", run->study->where);
     run->baseline_count = first_items(s->baseline.limit, run->spider->count);
-    return mn_spider_prompt_read(&prompt, s->baseline.prompt);
+    return read_prompt(run, "baseline.prompt", s->baseline.prompt, &prompt);
 }
 
 /* No number of shots twice: its rows would be one another's. */
@@ -70,6 +77,43 @@ static mn_status check_shots(const struct run *run)
     return MN_OK;
 }
 
+/* Every subject that is asked has as many solved questions as any of the numbers asks for. */
+static mn_status check_shots_are_there(const struct run *run)
+{
+    const struct mn_study_settings *s = run->settings;
+    for (size_t k = 0; k <= s->mmlu.also_shots.count; k++) {
+        const int64_t shots = k ? s->mmlu.also_shots.item[k - 1] : s->mmlu.shots;
+        for (size_t i = 0; i < run->mmlu_count; i++) {
+            const struct mn_mmlu_subject *subject = run->mmlu_items[i].subject;
+            if ((uint64_t)shots > subject->shot_count)
+                return mn_fail(MN_INVALID,
+                               "%s: key \"mmlu.%s\": expected at most the %zu solved questions of "
+                               "%s, found %lld",
+                               run->study->where, k ? "also_shots" : "shots", subject->shot_count,
+                               subject->name, (long long)shots);
+        }
+    }
+    return MN_OK;
+}
+
+/* A strength is named by six digits in its point's name. */
+static mn_status check_strengths(const struct run *run)
+{
+    const struct mn_reals *strengths = &run->settings->evaluate.strengths;
+    char name[32], other[32];
+    for (size_t i = 0; i < strengths->count; i++)
+        for (size_t j = 0; j < i; j++) {
+            snprintf(name, sizeof name, "%g", strengths->item[i]);
+            snprintf(other, sizeof other, "%g", strengths->item[j]);
+            if (strcmp(name, other) == 0)
+                return mn_fail(MN_INVALID,
+                               "%s: key \"evaluate.strengths\": expected each once, to six digits, "
+                               "found %s again",
+                               run->study->where, name);
+        }
+    return MN_OK;
+}
+
 static mn_status open_data(struct run *run)
 {
     const struct mn_study_settings *s = run->settings;
@@ -79,7 +123,7 @@ static mn_status open_data(struct run *run)
     if (run->training_count && !s->spider.folder)
         return mn_fail(MN_INVALID, "%s: trainings need spider.folder", run->study->where);
     if (s->spider.folder) {
-        MN_TRY(mn_spider_prompt_read(&run->prompt, s->spider.prompt));
+        MN_TRY(read_prompt(run, "spider.prompt", s->spider.prompt, &run->prompt));
         MN_TRY(mn_spider_open(&run->spider, s->spider.folder, s->spider.split));
         run->spider_count = first_items(s->spider.limit, run->spider->count);
     }
@@ -87,11 +131,13 @@ static mn_status open_data(struct run *run)
     if (run->training_count)
         MN_TRY(mn_spider_open(&run->train, s->spider.folder, s->spider.train_split));
     MN_TRY(check_shots(run));
+    MN_TRY(check_strengths(run));
     if (s->mmlu.folder) {
         MN_TRY(mn_mmlu_open(&run->mmlu, s->mmlu.folder, s->mmlu.split));
         MN_TRY(mn_mmlu_select(run->mmlu, (enum mn_mmlu_suite)s->mmlu.suite, s->mmlu.subjects,
                               (size_t)s->mmlu.limit, run->arena, &run->mmlu_items,
                               &run->mmlu_count));
+        MN_TRY(check_shots_are_there(run));
     }
     return MN_OK;
 }

@@ -1,6 +1,7 @@
 /* sweep.c: lists of settings as a grid of trainings. */
 #include "sweep.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,15 +26,20 @@ static const char *label_of(const char *key)
     return strcmp(key, "learning_rate") == 0 ? "lr" : key;
 }
 
-/* The fewest digits that read back the same. */
+/* The fewest digits that read back the same, without a '+', which no name may hold. */
 static void spell_real(double value, struct mn_text *out)
 {
     char text[40];
+    if (value == floor(value) && fabs(value) < 1e15) {
+        mn_text_printf(out, "%.0f", value);
+        return;
+    }
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
     }
-    mn_text_puts(out, text);
+    for (const char *c = text; *c; c++)
+        if (*c != '+') mn_text_add(out, c, 1);
 }
 
 /* A name ends up as a folder's: what may not stand in one becomes '-'. */
