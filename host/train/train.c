@@ -151,7 +151,10 @@ mn_status mn_train(mn_model *model, const struct mn_examples *examples,
     run.identity = run_identity(model, examples, settings, ranks->size);
     MN_GO(check_ranks_agree(&run));
     MN_GO(read_result(&run, out, &done));
-    if (done) goto done;
+    if (done) { /* whoever asked may have lost what was probed */
+        if (ranks->rank == 0) st = open_run_probes(&run, out->steps);
+        goto done;
+    }
     MN_GO(mn_make_directories(folder));
     MN_GO(check_examples(examples, &model->config));
     MN_GO(packing_open(&run.packing, examples, settings, ranks->size));
