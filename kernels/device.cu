@@ -353,7 +353,9 @@ static mn_status take_gpu(struct cuda_device *cuda, int index)
              properties.name);
     cuda->index = index;
     cuda->stream.multiprocessors = properties.multiProcessorCount;
+#ifdef MN_WITH_SM90A /* else this build has no code for Hopper's own instructions */
     cuda->stream.hopper = properties.major == 9 && properties.minor == 0;
+#endif
     return MN_OK;
 }
 

@@ -149,8 +149,10 @@ static mn_status memory_allowed(const mn_model *model, size_t asked, size_t *out
         *out = (size_t)1 << 30;
     } else {
         MN_TRY(device->calls->memory(device, &free_bytes, &total_bytes));
-        if (model->options.plan_only)
-            free_bytes -= mn_model_bytes(device, &model->config, &model->options);
+        if (model->options.plan_only) {
+            const size_t weights = mn_model_bytes(device, &model->config, &model->options);
+            free_bytes = weights < free_bytes ? free_bytes - weights : 0;
+        }
         *out = free_bytes / 10 * 9;
     }
     return MN_OK;

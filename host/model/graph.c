@@ -66,8 +66,15 @@ static mn_status capture(mn_context *c, mn_graph **graph)
     mn_device *device = c->model->device;
     MN_TRY(device->calls->capture_begin(device));
     mn_status ran = mn_run_forward(c);
-    mn_status ended = device->calls->capture_end(device, graph);
-    return ran != MN_OK ? ran : ended;
+    if (ran == MN_OK) return device->calls->capture_end(device, graph);
+    mn_graph *broken = NULL; /* half a step, and nothing to say beside why */
+    struct mn_text why = {0};
+    mn_text_puts(&why, mn_error());
+    if (device->calls->capture_end(device, &broken) == MN_OK && broken)
+        device->calls->graph_close(device, broken);
+    ran = mn_fail(ran, "%s", why.data);
+    mn_text_free(&why);
+    return ran;
 }
 
 mn_status mn_run_step(mn_context *c)
