@@ -202,6 +202,26 @@ struct ids {
     int *training; /* (training_count) */
 };
 
+/* Trainings may be added to what was begun. One that is taken away would leave its part of the
+ * report unfinished for good. */
+static mn_status check_none_is_missing(struct run *run)
+{
+    struct mn_system *systems;
+    size_t count;
+    MN_TRY(mn_results_systems(run->results, run->arena, &systems, &count));
+    for (size_t i = 0; i < count; i++) {
+        bool there = !systems[i].training;
+        for (size_t t = 0; t < run->training_count && !there; t++)
+            there = strcmp(run->trainings[t].name, systems[i].training) == 0;
+        if (!there)
+            return mn_fail(MN_INVALID,
+                           "%s: expected training \"%s\", with which %s was begun, found none of "
+                           "that name: trainings may be added, not taken away",
+                           run->study->where, systems[i].training, run->settings->output);
+    }
+    return MN_OK;
+}
+
 /* Every system has its row before the first item, so that a report of an unfinished study knows
  * what is missing. */
 static mn_status add_systems(struct run *run, struct ids *ids)
@@ -221,7 +241,7 @@ static mn_status add_systems(struct run *run, struct ids *ids)
         system.settings = run->trainings[i].json;
         MN_TRY(mn_results_add_system(run->results, &system, &ids->training[i]));
     }
-    return MN_OK;
+    return check_none_is_missing(run);
 }
 
 /* The base goes first, alone, so that figures, and what is wrong, come early; then all that the

@@ -47,4 +47,7 @@ if study study.json --mmlu-shots 3 >/dev/null 2>err; then exit 1; fi
 grep -q 'another mmlu' err
 if study study.json --mmlu-also-shots 2,1 >/dev/null 2>err; then exit 1; fi
 grep -q 'key "mmlu.also_shots": expected others than mmlu.shots, each once, found 1 again' err
+sed '/"name": "second"/,/^     "probe"/d; s/"every": 3, "spider": 6, "mmlu": 7}},/"every": 3, "spider": 6, "mmlu": 7}}/' study.json >fewer.json
+if study fewer.json >/dev/null 2>err; then exit 1; fi
+grep -q 'expected training "second", with which .*run was begun' err || { cat err; exit 1; }
 echo "the same report after $attempt attempts"
