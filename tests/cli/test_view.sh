@@ -48,8 +48,8 @@ tmux send-keys -t view C-c
 bars 0
 for setting in TERM=dumb CI=true; do
     tmux send-keys -t view \
-        "clear; $setting '$MINUANO' train run.json --device reference --threads 1 --output plain --train-steps 30" Enter
-    for _ in $(seq 300); do screen | grep -q 'in all' && break; sleep 0.1; done
+        "clear; $setting '$MINUANO' train run.json --device reference --threads 1 --output plain --train-steps 30; echo ended'-'$setting" Enter
+    for _ in $(seq 600); do screen | grep -q "ended-$setting" && break; sleep 0.1; done # what was typed has quotes there
     screen | grep -q 'training: 30/30 steps, .* in all' || die "$setting: no plain line: $(screen)"
     screen | grep -q '^loss ' && die "$setting: a view: $(screen)"
     rm -rf plain
