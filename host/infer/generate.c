@@ -272,15 +272,19 @@ static mn_status decode(struct generator *g)
     return draw(g, 0);
 }
 
+/* Rows enter until nothing more does. From then on they are let in again when an eighth of the
+ * batch has left: a prefill for every single row that leaves would stop the others too often. */
 static mn_status run(struct generator *g)
 {
-    /* A prefill for every single row that leaves would stop the others too often. */
-    int few = g->limits.sequences / 8;
+    const int few = g->limits.sequences / 8;
+    bool filling = true;
     while (g->finished < g->count) {
         MN_TRY(mn_interrupt_check());
-        size_t before = g->entered;
-        if (g->entered < g->count && g->limits.sequences - g->running > few) MN_TRY(admit(g));
-        if (g->entered == before && g->running > 0) MN_TRY(decode(g));
+        const size_t before = g->entered;
+        filling = filling || g->limits.sequences - g->running > few;
+        if (g->entered < g->count && filling) MN_TRY(admit(g));
+        filling = g->entered > before;
+        if (!filling && g->running > 0) MN_TRY(decode(g));
         if (!g->options->title) continue;
         double seconds = mn_seconds() - g->progress.started;
         mn_progress_note(&g->progress, "%.0f new tokens/s", (double)g->tokens / (seconds + 1e-9));

@@ -3,6 +3,7 @@
  * against a prefix computed apart too. */
 #include "minuano/infer.h"
 #include "minuano/interrupt.h"
+#include "minuano/ops.h"
 #include "minuano/random.h"
 #include "support/support.h"
 
@@ -228,6 +229,40 @@ static void test_little_memory_gives_the_same(void **state)
                         w->arena, found) == MN_OK)
             break;
     for (int i = 0; i < ITEMS; i++) check_equal(&found[i], &expected[i]);
+}
+
+static int decode_calls;
+
+static mn_status counted_decode(const struct mn_attention_decode *args, mn_stream s)
+{
+    decode_calls++;
+    return mn_ref_ops.attention_decode(args, s);
+}
+
+/* A batch that takes two prefills is decoded as one, however few rows the second brings. */
+static void test_the_batch_is_full_before_it_is_decoded(void **state)
+{
+    enum { ROWS = 64, LONG = 33 }; /* 2112 tokens: a forward on the reference takes 2048 */
+    struct world *w = *state;
+    struct mn_prompt prompts[ROWS];
+    struct mn_generation found[ROWS];
+    struct mn_infer_plan plan;
+    struct mn_generate_options options = {.max_new_tokens = NEW, .eos = -1};
+    for (int i = 0; i < ROWS; i++)
+        prompts[i] = (struct mn_prompt){random_ids(w->arena, 300 + (uint64_t)i, LONG), LONG, -1};
+    options.plan = &plan;
+    generate(w, prompts, ROWS, options, found);
+    assert_int_equal(plan.limits.sequences, ROWS);
+    assert_in_range(plan.limits.tokens, (ROWS - ROWS / 8) * LONG, ROWS * LONG - 1);
+    options.plan = NULL;
+
+    struct mn_ops counting = mn_ref_ops;
+    counting.attention_decode = counted_decode;
+    w->device->ops = &counting;
+    decode_calls = 0;
+    generate(w, prompts, ROWS, options, found);
+    w->device->ops = &mn_ref_ops;
+    assert_int_equal(decode_calls, (NEW - 1) * w->model->config.layers);
 }
 
 static void test_eos_ends_a_row_and_is_counted(void **state)
@@ -578,6 +613,7 @@ int main(void)
         TEST(test_result_does_not_depend_on_order_or_company),
         TEST(test_shared_prefixes_change_nothing),
         TEST(test_little_memory_gives_the_same),
+        TEST(test_the_batch_is_full_before_it_is_decoded),
         TEST(test_eos_ends_a_row_and_is_counted),
         TEST(test_length_and_positions_end_a_row),
         TEST(test_seeds_and_streams_choose_the_sample),
