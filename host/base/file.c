@@ -60,20 +60,36 @@ mn_status mn_file_read(mn_arena *arena, const char *path, char **out, size_t *si
 
 struct mn_writer {
     FILE *file;
-    char *path, *temporary;
+    char *path, *temporary; /* temporary is empty where `path` itself is written to */
 };
+
+bool mn_is_stream(const char *path)
+{
+    static const char *const open_files[] = {"/dev/stdout", "/dev/stderr", "/dev/fd/",
+                                             "/proc/self/fd/"};
+    struct stat info;
+    for (size_t i = 0; i < MN_COUNT(open_files); i++) /* of whatever kind that file is */
+        if (strncmp(path, open_files[i], strlen(open_files[i])) == 0) return true;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
 
 mn_status mn_writer_open(mn_writer **out, const char *path)
 {
+    const bool stream = mn_is_stream(path);
+    if (mn_is_directory(path))
+        return mn_fail(MN_INVALID, "%s: expected a file, found a folder", path);
+    char *target = realpath(path, NULL); /* a link stays one: what it leads to is replaced */
     mn_writer *writer = mn_realloc(NULL, 1, sizeof *writer);
-    size_t room = strlen(path) + 32;
+    size_t room = strlen(path) + (target ? strlen(target) : 0) + 32;
     writer->path = mn_realloc(NULL, room, 1);
     writer->temporary = mn_realloc(NULL, room, 1);
-    snprintf(writer->path, room, "%s", path);
-    snprintf(writer->temporary, room, "%s.tmp.%ld", path, (long)getpid());
-    writer->file = fopen(writer->temporary, "wbe");
+    snprintf(writer->path, room, "%s", target && !stream ? target : path);
+    writer->temporary[0] = '\0';
+    if (!stream) snprintf(writer->temporary, room, "%s.tmp.%ld", writer->path, (long)getpid());
+    free(target);
+    writer->file = stream ? fopen(path, "abe") : fopen(writer->temporary, "wbe");
     if (!writer->file) {
-        mn_status st = fail_errno("create", writer->temporary);
+        mn_status st = fail_errno(stream ? "open" : "create", stream ? path : writer->temporary);
         mn_writer_close(&writer);
         return st;
     }
@@ -104,12 +120,15 @@ static mn_status sync_folder_of(const char *path)
 
 mn_status mn_writer_commit(mn_writer *writer)
 {
-    bool written =
-        !ferror(writer->file) && fflush(writer->file) == 0 && fsync(fileno(writer->file)) == 0;
-    if (!written) return fail_errno("write", writer->temporary);
+    const bool stream = writer->temporary[0] == '\0';
+    const char *written_to = stream ? writer->path : writer->temporary;
+    bool written = !ferror(writer->file) && fflush(writer->file) == 0 &&
+                   (stream || fsync(fileno(writer->file)) == 0);
+    if (!written) return fail_errno("write", written_to);
     int closed = fclose(writer->file);
     writer->file = NULL;
-    if (closed != 0) return fail_errno("write", writer->temporary);
+    if (closed != 0) return fail_errno("write", written_to);
+    if (stream) return MN_OK;
     if (rename(writer->temporary, writer->path) != 0) return fail_errno("rename to", writer->path);
     writer->temporary[0] = '\0';
     return sync_folder_of(writer->path);

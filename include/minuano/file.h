@@ -21,8 +21,12 @@ struct mn_mapping {
 MN_CHECKED mn_status mn_mapping_open(struct mn_mapping *out, const char *path);
 void mn_mapping_close(struct mn_mapping *mapping);
 
+/* What is written to as it is, not replaced: a device, a pipe, /dev/stdout. */
+bool mn_is_stream(const char *path);
+
 /* A file written beside its place as PATH.tmp.PID, synced and renamed by commit. close without
- * commit removes it: what stood at `path` before is then untouched. */
+ * commit removes it: what stood at `path` before is then untouched. A stream is written to at once.
+ */
 typedef struct mn_writer mn_writer;
 MN_CHECKED mn_status mn_writer_open(mn_writer **out, const char *path);
 FILE *mn_writer_stream(mn_writer *writer); /* to write to; its errors are checked by commit */

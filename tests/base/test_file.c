@@ -2,6 +2,8 @@
  * text grow. */
 #include "support/support.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int open_arena(void **state)
@@ -82,6 +84,43 @@ static void test_a_committed_write_replaces_the_file(void **state)
     assert_string_equal(found, "after");
 }
 
+static void test_a_write_through_a_link_leaves_the_link(void **state)
+{
+    const char *target = test_scratch("target"), *link = test_scratch("link");
+    char *found;
+    OK(mn_file_write(target, "before", 6));
+    unlink(link);
+    assert_int_equal(symlink(target, link), 0);
+    OK(mn_file_write(link, "after", 5));
+    OK(mn_file_read(*state, target, &found, NULL));
+    assert_string_equal(found, "after");
+    char leads_to[4096] = "";
+    assert_true(readlink(link, leads_to, sizeof leads_to - 1) > 0);
+    assert_string_equal(leads_to, target);
+}
+
+/* A pipe stands for every device: what is no file must not be replaced by one. */
+static void test_a_stream_is_written_to_and_stays(void **state)
+{
+    (void)state;
+    const char *path = test_scratch("pipe");
+    char found[16] = "";
+    struct stat info;
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK);
+    assert_true(mn_is_stream(path));
+    OK(mn_file_write(path, "through", 7));
+    assert_int_equal(read(reader, found, sizeof found), 7);
+    assert_string_equal(found, "through");
+    assert_int_equal(lstat(path, &info), 0);
+    assert_true(S_ISFIFO(info.st_mode));
+    close(reader);
+    assert_true(mn_is_stream("/dev/stdout"));
+    assert_false(mn_is_stream(test_scratch("none")));
+    assert_false(mn_is_stream("/tmp"));
+}
+
 static void test_errors_name_the_path(void **state)
 {
     char *found;
@@ -90,6 +129,7 @@ static void test_errors_name_the_path(void **state)
     FAILS(mn_file_read(*state, "/nowhere/at/all", &found, NULL), MN_NOT_FOUND, "/nowhere/at/all");
     FAILS(mn_file_read(*state, "/tmp", &found, NULL), MN_INVALID, "/tmp: expected a regular file");
     FAILS(mn_writer_open(&writer, "/nowhere/file"), MN_NOT_FOUND, "/nowhere/file");
+    FAILS(mn_writer_open(&writer, "/tmp"), MN_INVALID, "/tmp: expected a file, found a folder");
     FAILS(mn_lines_open(&lines, "/nowhere/file"), MN_NOT_FOUND, "/nowhere/file");
     FAILS(mn_make_directories("/dev/null/folder"), MN_IO, "/dev/null");
 }
@@ -180,6 +220,8 @@ int main(void)
         cmocka_unit_test(test_text_grows_and_keeps_its_end),
         cmocka_unit_test(test_a_write_that_is_not_committed_changes_nothing),
         cmocka_unit_test(test_a_committed_write_replaces_the_file),
+        cmocka_unit_test(test_a_write_through_a_link_leaves_the_link),
+        cmocka_unit_test(test_a_stream_is_written_to_and_stays),
         cmocka_unit_test(test_errors_name_the_path),
         cmocka_unit_test(test_lines_end_with_lf_crlf_or_the_file),
         cmocka_unit_test(test_jsonl_names_the_line_that_is_not_json),
