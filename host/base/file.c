@@ -176,6 +176,10 @@ mn_status mn_lines_next(struct mn_lines *lines, const char **line)
     }
     lines->number++;
     lines->length = (size_t)got;
+    if (lines->number == 1 && lines->length >= 3 && memcmp(lines->line, "\xef\xbb\xbf", 3) == 0) {
+        lines->length -= 3;
+        memmove(lines->line, lines->line + 3, lines->length);
+    }
     if (lines->length && lines->line[lines->length - 1] == '\n') lines->length--;
     if (lines->length && lines->line[lines->length - 1] == '\r') lines->length--;
     lines->line[lines->length] = '\0';

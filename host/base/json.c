@@ -212,7 +212,7 @@ mn_status mn_jsonl_next(struct mn_jsonl *file, json_t **out)
             *out = NULL;
             return MN_OK;
         }
-    } while (file->lines.length == 0);
+    } while (strspn(line, " \t") == file->lines.length);
     snprintf(file->where, sizeof file->where, "%s:%ld", file->lines.path, file->lines.number);
     return mn_json_parse(out, line, file->lines.length, file->where);
 }

@@ -36,9 +36,9 @@ void mn_writer_close(mn_writer **writer);
 /* One call for what fits in memory. */
 MN_CHECKED mn_status mn_file_write(const char *path, const void *data, size_t size);
 
-/* Lines of a text file, LF or CRLF; a last line without LF counts. `line` is valid until the next
- * call, NULL at the end of the file. `number` counts from 1, for messages. Lines may hold NUL
- * bytes: length says how long they are. */
+/* Lines of a text file, LF or CRLF; a last line without LF counts, a byte order mark does not.
+ * `line` is valid until the next call, NULL at the end of the file. `number` counts from 1, for
+ * messages. Lines may hold NUL bytes: length says how long they are. */
 struct mn_lines {
     FILE *file;
     const char *path;

@@ -137,7 +137,8 @@ static void test_errors_name_the_path(void **state)
 static void test_lines_end_with_lf_crlf_or_the_file(void **state)
 {
     (void)state;
-    static const char text[] = "one\r\n\ntwo\0more\nlast";
+    static const char text[] =
+        "\xef\xbb\xbfone\r\n\ntwo\0more\nlast"; /* behind a byte order mark */
     static const struct {
         const char *bytes;
         size_t length;
@@ -163,7 +164,7 @@ static void test_jsonl_names_the_line_that_is_not_json(void **state)
     const char *path = test_scratch("some.jsonl");
     struct mn_jsonl file;
     json_t *value;
-    OK(mn_file_write(path, "{\"a\":1}\n\n{\"a\":", 14));
+    OK(mn_file_write(path, "{\"a\":1}\n \t\r\n{\"a\":", 17));
     OK(mn_jsonl_open(&file, path));
     OK(mn_jsonl_next(&file, &value));
     json_decref(value);
