@@ -10,15 +10,16 @@
 
 struct items {
     mn_arena *arena;
-    const char *output, *partial;
-    json_t **results; /* (count) NULL: not done */
+    const char *output, *partial; /* partial: NULL where output is a stream */
+    json_t **results;             /* (count) NULL: not done */
     size_t count, done;
     FILE *file;
 };
 
 static mn_status fail_write(const struct items *items)
 {
-    return mn_fail(MN_IO, "%s: cannot write: %s", items->partial, strerror(errno));
+    return mn_fail(MN_IO, "%s: cannot write: %s", items->partial ? items->partial : items->output,
+                   strerror(errno));
 }
 
 static mn_status read_item(struct items *items, const json_t *line, const char *where)
@@ -48,14 +49,14 @@ static mn_status check_identity(const struct items *items, const json_t *found,
 }
 
 /* Reads what an earlier run finished. *length: bytes up to the end of the last whole line; what a
- * kill left behind it is cut off. */
+ * kill left behind it is cut off. Other work that finished nothing is no loss: *length is 0. */
 static mn_status read_partial(struct items *items, const json_t *identity, int64_t *length)
 {
     struct mn_mapping file;
     json_t *line = NULL;
     mn_status st = MN_OK;
     *length = 0;
-    if (!mn_file_exists(items->partial)) return MN_OK;
+    if (!items->partial || !mn_file_exists(items->partial)) return MN_OK;
     MN_TRY(mn_mapping_open(&file, items->partial));
     const char *data = (const char *)file.data;
     for (size_t at = 0, number = 1; at < file.size; number++) {
@@ -64,6 +65,9 @@ static mn_status read_partial(struct items *items, const json_t *identity, int64
         if (!end) break;
         snprintf(where, sizeof where, "%s:%zu", items->partial, number);
         MN_GO(mn_json_parse(&line, data + at, (size_t)(end - data) - at, where));
+        if (number == 1 && !memchr(end + 1, '\n', file.size - (size_t)(end + 1 - data)) &&
+            !json_equal(line, identity))
+            break;
         MN_GO(number == 1 ? check_identity(items, line, identity) : read_item(items, line, where));
         json_decref(line);
         line = NULL;
@@ -78,7 +82,7 @@ done:
 
 static mn_status begin(struct items *items, const json_t *identity, int64_t length)
 {
-    items->file = fopen(items->partial, "abe");
+    items->file = items->partial ? fopen(items->partial, "abe") : tmpfile();
     if (!items->file || ftruncate(fileno(items->file), length) != 0) return fail_write(items);
     if (length == 0) {
         mn_json_line(items->file, identity);
@@ -95,9 +99,11 @@ mn_status items_open(struct items **out, const char *output, const json_t *ident
     int64_t length;
     mn_status st;
     *items = (struct items){.count = count};
-    MN_GO(mn_arena_open(&items->arena));
+    MN_GO(mn_is_directory(output)
+              ? mn_fail(MN_INVALID, "%s: expected a file, found a folder", output)
+              : mn_arena_open(&items->arena));
     items->output = mn_arena_strdup(items->arena, output);
-    items->partial = mn_arena_printf(items->arena, "%s.partial", output);
+    if (!mn_is_stream(output)) items->partial = mn_arena_printf(items->arena, "%s.partial", output);
     items->results = MN_NEW(items->arena, json_t *, count);
     MN_GO(read_partial(items, identity, &length));
     MN_GO(begin(items, identity, length));
@@ -114,6 +120,7 @@ void items_close(struct items **items)
     if (!it) return;
     for (size_t i = 0; it->results && i < it->count; i++) json_decref(it->results[i]);
     if (it->file) fclose(it->file);
+    if (it->file && it->partial && it->done == 0) unlink(it->partial);
     mn_arena_close(&it->arena);
     free(it);
     *items = NULL;
@@ -147,7 +154,7 @@ mn_status items_commit(struct items *items)
     for (size_t i = 0; i < items->count; i++)
         mn_json_line(mn_writer_stream(writer), items->results[i]);
     MN_GO(mn_writer_commit(writer));
-    unlink(items->partial);
+    if (items->partial) unlink(items->partial);
 done:
     mn_writer_close(&writer);
     return st;

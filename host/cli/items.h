@@ -10,11 +10,12 @@
 
 struct items;
 
-/* `identity` says what the work is (input, model, settings): a partial file of other work is an
- * error, for nobody's finished items are thrown away unasked. */
+/* `identity` says what the work is (input, model, settings): a partial file with items of other
+ * work is an error, for nobody's finished items are thrown away unasked. An output that is a stream
+ * has no partial file, and is not gone on with. */
 MN_CHECKED mn_status items_open(struct items **out, const char *output, const json_t *identity,
                                 size_t count);
-void items_close(struct items **items); /* keeps the partial file, unless committed */
+void items_close(struct items **items); /* keeps the partial file if it holds an item */
 
 /* What was put for an item, by this run or an earlier one; NULL: not done. Borrowed. */
 const json_t *items_get(const struct items *items, size_t index);

@@ -66,6 +66,18 @@ grep -q 'items are kept in stopped.partial' err || die "it did not say what is k
 ok $long --output stopped
 same stopped whole
 
+# A run that finished nothing leaves nothing, and what one that was killed so early left is in nobody's way.
+printf '{"prompt":"a"}\n' >prompts
+printf '{"command":"other work"}\n' >early.partial
+generate early
+[ ! -e early.partial ] || die "the partial file is left"
+mkdir folder
+fails 1 'folder: expected a file, found a folder' generate --model "$model" --input prompts --output folder --max-new-tokens 1
+# Standard output stays what it is.
+"$MINUANO" generate --model "$model" --device reference --input prompts --output /dev/stdout --max-new-tokens 12 2>err | cat >found
+same found early
+[ ! -e /dev/stdout.partial ] || die "a partial file beside standard output"
+
 refuse() { # LINE WORDS
     printf '{"prompt":"a"}\n%s\n' "$1" >bad
     fails 1 "$2" generate --model "$model" --input bad --output none --max-new-tokens 4
