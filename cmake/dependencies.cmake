@@ -12,8 +12,16 @@ endfunction()
 
 minuano_need(minuano_dependencies jansson libjansson-dev)
 minuano_need(minuano_dependencies sqlite3 libsqlite3-dev)
-minuano_need(minuano_dependencies sentencepiece libsentencepiece-dev)
 minuano_need(minuano_dependencies libcrypto libssl-dev)
+
+# By its files: from 0.2 on (Ubuntu 24.04) its pkg-config file wants that of protobuf-lite, which its package does not bring.
+find_path(SENTENCEPIECE_INCLUDE_DIR sentencepiece_processor.h)
+find_library(SENTENCEPIECE_LIBRARY sentencepiece)
+if(NOT SENTENCEPIECE_INCLUDE_DIR OR NOT SENTENCEPIECE_LIBRARY)
+  message(FATAL_ERROR "minuano needs sentencepiece: apt-get install libsentencepiece-dev")
+endif()
+target_include_directories(minuano_dependencies INTERFACE ${SENTENCEPIECE_INCLUDE_DIR})
+target_link_libraries(minuano_dependencies INTERFACE ${SENTENCEPIECE_LIBRARY})
 
 # MPI's C library alone: the C++ bindings of old MPIs are not wanted.
 pkg_check_modules(ompi IMPORTED_TARGET ompi-c)
