@@ -1,10 +1,12 @@
-/* parallel.c: threads that live for one job and take its items by an atomic counter. */
+/* parallel.c: threads that live for one job and take its items by an atomic counter, or that do one
+ * piece of work beside their caller. */
 #include "minuano/parallel.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "minuano/arena.h"
@@ -75,5 +77,45 @@ mn_status mn_parallel(int threads, size_t count, mn_parallel_work *work, void *j
     pthread_mutex_destroy(&p.lock);
     mn_status st = p.status == MN_OK ? MN_OK : mn_fail(p.status, "%s", p.message.data);
     mn_text_free(&p.message);
+    return st;
+}
+
+/* --- beside the caller ------------------------------------------------------------------------ */
+
+struct mn_task {
+    mn_task_work *work;
+    void *job;
+    pthread_t thread;
+    bool running; /* on the thread */
+    mn_status status;
+    struct mn_text message; /* of the failure: each thread has its own */
+};
+
+static void *do_task(void *argument)
+{
+    mn_task *task = argument;
+    task->status = task->work(task->job);
+    if (task->status != MN_OK) mn_text_puts(&task->message, mn_error());
+    return NULL;
+}
+
+void mn_task_begin(mn_task **out, mn_task_work *work, void *job)
+{
+    mn_task *task = mn_realloc(NULL, 1, sizeof *task);
+    *task = (mn_task){.work = work, .job = job};
+    task->running = pthread_create(&task->thread, NULL, do_task, task) == 0;
+    if (!task->running) do_task(task);
+    *out = task;
+}
+
+mn_status mn_task_end(mn_task **task)
+{
+    mn_task *t = *task;
+    if (!t) return MN_OK;
+    if (t->running) pthread_join(t->thread, NULL);
+    mn_status st = t->status == MN_OK ? MN_OK : mn_fail(t->status, "%s", t->message.data);
+    mn_text_free(&t->message);
+    free(t);
+    *task = NULL;
     return st;
 }
