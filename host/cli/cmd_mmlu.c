@@ -43,11 +43,12 @@ static const struct mn_settings table = {"minuano mmlu", rows, MN_COUNT(rows)};
 struct mmlu_run {
     const struct mmlu_settings *settings;
     mn_arena *arena;
-    const struct mn_mmlu_item *questions; /* (count) as they will be written */
+    mn_mmlu *mmlu;
+    struct mn_mmlu_item *questions; /* (count) as they will be written */
     size_t count;
+    struct mn_mmlu_prompts prompts; /* of all questions */
     struct items *items;            /* (count) */
     struct mn_mmlu_answer *answers; /* (count) */
-    size_t *left;                   /* the questions that are asked now */
 };
 
 static mn_status open_items(struct mmlu_run *run, const struct opened_model *opened)
@@ -103,30 +104,50 @@ static mn_status take_answer(struct mmlu_run *run, size_t i, const json_t *line)
     return MN_OK;
 }
 
-static mn_status finished(void *user, size_t at, const struct mn_mmlu_result *result)
+static mn_status finished(void *user, size_t i, const struct mn_mmlu_result *result)
 {
     struct mmlu_run *run = user;
-    size_t i = run->left[at];
     MN_TRY(items_put(run->items, i, line_json(result, run->settings->answer == MN_MMLU_BY_LOGITS)));
     MN_TRY(take_answer(run, i, items_get(run->items, i)));
     return mn_interrupt_check();
 }
 
-static struct mn_mmlu_evaluate_options options_of(const struct mmlu_settings *settings)
+static struct mn_mmlu_evaluate_options options_of(const struct mmlu_run *run)
 {
+    const struct mmlu_settings *settings = run->settings;
     return (struct mn_mmlu_evaluate_options){.format = (enum mn_mmlu_format)settings->format,
                                              .answering = (enum mn_mmlu_answering)settings->answer,
                                              .shots = (int)settings->shots,
                                              .max_new_tokens = (int)settings->max_new_tokens,
+                                             .prompts = &run->prompts,
                                              .title = "MMLU"};
+}
+
+static mn_status read_questions(void *user)
+{
+    struct mmlu_run *run = user;
+    const struct mmlu_settings *settings = run->settings;
+    MN_TRY(mn_mmlu_open(&run->mmlu, settings->mmlu, settings->split));
+    MN_TRY(mn_mmlu_select(run->mmlu, (enum mn_mmlu_suite)settings->suite, settings->subjects,
+                          (size_t)settings->limit, run->arena, &run->questions, &run->count));
+    run->answers = MN_NEW(run->arena, struct mn_mmlu_answer, run->count + 1);
+    return MN_OK;
+}
+
+static mn_status make_prompts(void *user, const struct mn_model_config *config,
+                              const mn_tokenizer *tokenizer)
+{
+    struct mmlu_run *run = user;
+    const struct mn_mmlu_evaluate_options options = options_of(run);
+    return mn_mmlu_prepare(config, tokenizer, run->questions, run->count, &options, run->arena,
+                           &run->prompts);
 }
 
 /* Every question, as if none were answered yet. */
 static mn_status plan(const struct invocation *call, const struct mmlu_run *run,
                       const struct opened_model *opened)
 {
-    const struct mmlu_settings *settings = run->settings;
-    struct mn_mmlu_evaluate_options options = options_of(settings);
+    struct mn_mmlu_evaluate_options options = options_of(run);
     struct mn_infer_plan found = {0};
     struct mn_token_counts counts = {0};
     options.counted = keep_counts;
@@ -134,31 +155,24 @@ static mn_status plan(const struct invocation *call, const struct mmlu_run *run,
     options.plan = &found;
     MN_TRY(mn_mmlu_evaluate(opened->model, opened->adapter, opened->tokenizer, run->questions,
                             run->count, &options));
-    return print_infer_plan(call, opened, &found, &counts,
-                            settings->answer == MN_MMLU_BY_LOGITS
-                                ? -1
-                                : (int64_t)run->count * settings->max_new_tokens);
+    return print_infer_plan(
+        call, opened, &found, &counts,
+        options.answering == MN_MMLU_BY_LOGITS ? -1 : (int64_t)run->count * options.max_new_tokens);
 }
 
 static mn_status evaluate(struct mmlu_run *run, const struct opened_model *opened)
 {
-    struct mn_mmlu_item *asked = MN_NEW(run->arena, struct mn_mmlu_item, run->count + 1);
-    struct mn_mmlu_evaluate_options options = options_of(run->settings);
+    bool *done = MN_NEW(run->arena, bool, run->count + 1);
+    struct mn_mmlu_evaluate_options options = options_of(run);
+    options.skip = done;
     options.finished = finished;
     options.user = run;
-    size_t left = 0;
-    run->left = MN_NEW(run->arena, size_t, run->count + 1);
     for (size_t i = 0; i < run->count; i++) {
-        const json_t *done = items_get(run->items, i);
-        if (done) {
-            MN_TRY(take_answer(run, i, done));
-        } else {
-            asked[left] = run->questions[i];
-            run->left[left++] = i;
-        }
+        done[i] = items_get(run->items, i) != NULL;
+        if (done[i]) MN_TRY(take_answer(run, i, items_get(run->items, i)));
     }
-    return mn_mmlu_evaluate(opened->model, opened->adapter, opened->tokenizer, asked, left,
-                            &options);
+    return mn_mmlu_evaluate(opened->model, opened->adapter, opened->tokenizer, run->questions,
+                            run->count, &options);
 }
 
 static void print_summary(const struct mmlu_run *run, bool as_json)
@@ -177,18 +191,12 @@ static void print_summary(const struct mmlu_run *run, bool as_json)
 static mn_status run_mmlu(const struct invocation *call)
 {
     const struct mmlu_settings *settings = call->settings;
-    struct mmlu_run run = {.settings = settings, .arena = call->arena};
+    struct mmlu_run run = {.settings = settings};
     struct opened_model opened = {0};
-    struct mn_mmlu_item *questions;
-    mn_mmlu *mmlu = NULL;
+    const struct preparation preparation = {read_questions, make_prompts, &run};
     mn_status st;
-    MN_GO(mn_mmlu_open(&mmlu, settings->mmlu, settings->split));
-    MN_GO(mn_mmlu_select(mmlu, (enum mn_mmlu_suite)settings->suite, settings->subjects,
-                         (size_t)settings->limit, call->arena, &questions, &run.count));
-    run.questions = questions;
-    run.answers = MN_NEW(call->arena, struct mn_mmlu_answer, run.count + 1);
-    MN_GO(open_model(call, &settings->model, &opened));
-    MN_GO(need_tokenizer(&opened));
+    MN_GO(mn_arena_open(&run.arena));
+    MN_GO(open_model(call, &settings->model, &preparation, &opened));
     if (settings->model.dry_run) {
         MN_GO(plan(call, &run, &opened));
         goto done;
@@ -200,7 +208,8 @@ static mn_status run_mmlu(const struct invocation *call)
 done:
     items_close(&run.items);
     close_model(&opened);
-    mn_mmlu_close(&mmlu);
+    mn_mmlu_close(&run.mmlu);
+    mn_arena_close(&run.arena);
     return st;
 }
 

@@ -141,7 +141,7 @@ static mn_status run(const struct invocation *call)
     const struct score_settings *settings = call->settings;
     struct job job = {.settings = settings};
     mn_status st;
-    MN_GO(open_model(call, &settings->model, &job.opened));
+    MN_GO(open_model(call, &settings->model, NULL, &job.opened));
     MN_GO(read_input(&job, call));
     if (settings->model.dry_run) {
         MN_GO(plan(call, &job));

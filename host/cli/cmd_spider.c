@@ -43,8 +43,9 @@ static const struct mn_settings table = {"minuano spider", rows, MN_COUNT(rows)}
 
 struct spider_run {
     const struct spider_settings *settings;
-    const mn_spider *spider;
+    mn_spider *spider;
     struct mn_spider_prompt prompt;
+    struct mn_spider_prompts prompts; /* of these items */
     mn_arena *arena;
     size_t count;        /* items asked for: the first of the split */
     struct items *items; /* (count) */
@@ -107,8 +108,27 @@ static struct mn_spider_evaluate_options options_of(const struct spider_run *run
         .temperature = settings->temperature,
         .seed = (uint64_t)settings->seed,
         .batch_sequences = (int)settings->batch,
+        .prompts = &run->prompts,
         .title = "writing SQL",
     };
+}
+
+static mn_status read_split(void *user)
+{
+    struct spider_run *run = user;
+    const size_t limit = (size_t)run->settings->limit;
+    MN_TRY(mn_spider_open(&run->spider, run->settings->spider, run->settings->split));
+    run->count = limit && limit < run->spider->count ? limit : run->spider->count;
+    return MN_OK;
+}
+
+static mn_status make_prompts(void *user, const struct mn_model_config *config,
+                              const mn_tokenizer *tokenizer)
+{
+    struct spider_run *run = user;
+    (void)config;
+    return mn_spider_prompts(run->spider, NULL, run->count, &run->prompt, tokenizer, run->arena,
+                             &run->prompts);
 }
 
 /* Every item, as if none were done yet. */
@@ -145,17 +165,13 @@ static mn_status evaluate(struct spider_run *run, const struct opened_model *ope
 static mn_status run_spider(const struct invocation *call)
 {
     const struct spider_settings *settings = call->settings;
-    struct spider_run run = {.settings = settings, .arena = call->arena};
+    struct spider_run run = {.settings = settings};
     struct opened_model opened = {0};
-    mn_spider *spider = NULL;
+    const struct preparation preparation = {read_split, make_prompts, &run};
     mn_status st;
+    MN_GO(mn_arena_open(&run.arena));
     MN_GO(mn_spider_prompt_read(&run.prompt, settings->prompt)); /* before a model is loaded */
-    MN_GO(mn_spider_open(&spider, settings->spider, settings->split));
-    MN_GO(open_model(call, &settings->model, &opened));
-    MN_GO(need_tokenizer(&opened));
-    run.spider = spider;
-    run.count = settings->limit && (size_t)settings->limit < spider->count ? (size_t)settings->limit
-                                                                           : spider->count;
+    MN_GO(open_model(call, &settings->model, &preparation, &opened));
     if (settings->model.dry_run) {
         MN_GO(plan(call, &run, &opened));
         goto done;
@@ -167,7 +183,8 @@ static mn_status run_spider(const struct invocation *call)
 done:
     items_close(&run.items);
     close_model(&opened);
-    mn_spider_close(&spider);
+    mn_spider_close(&run.spider);
+    mn_arena_close(&run.arena);
     return st;
 }
 

@@ -6,6 +6,7 @@
 #include "minuano/audit.h"
 #include "minuano/infer.h"
 #include "minuano/log.h"
+#include "minuano/parallel.h"
 
 const char *const quantization_names[] = {"none", "nf4", "nf4-double", NULL};
 
@@ -26,55 +27,86 @@ mn_status resolve_model(const struct invocation *call, const char *name, const c
     return mn_hub_resolve(call->arena, name, hub_cache_folder(call), folder);
 }
 
-static mn_status open_tokenizer(mn_arena *arena, const char *folder, struct opened_model *out)
+/* What goes on beside the opening of a model: the command's data beside the device's, then
+ * tokenizer and prompts beside the weights. */
+struct beside {
+    const struct preparation *preparation; /* NULL: the tokenizer alone */
+    const char *folder, *tokenizer_path;
+    struct mn_model_config config;
+    mn_tokenizer *tokenizer;
+    mn_task *task;
+};
+
+static mn_status read_beside(void *user)
 {
-    if (!mn_file_exists(mn_path(arena, folder, "tokenizer.model"))) return MN_OK;
-    MN_TRY(mn_tokenizer_open(&out->tokenizer, folder));
-    int pieces = mn_tokenizer_vocab(out->tokenizer), vocab = out->model->config.vocab;
+    const struct beside *b = user;
+    return b->preparation->read(b->preparation->user);
+}
+
+static mn_status tokenize_beside(void *user)
+{
+    struct beside *b = user;
+    if (!mn_file_exists(b->tokenizer_path))
+        return !b->preparation
+                   ? MN_OK
+                   : mn_fail(MN_NOT_FOUND, "%s: not there, and text needs it", b->tokenizer_path);
+    MN_TRY(mn_tokenizer_open(&b->tokenizer, b->folder));
+    int pieces = mn_tokenizer_vocab(b->tokenizer), vocab = b->config.vocab;
     if (pieces > vocab)
         return mn_fail(MN_INVALID,
                        "%s: tokenizer.model has %d pieces, but the model's vocabulary is %d",
-                       folder, pieces, vocab);
-    return MN_OK;
+                       b->folder, pieces, vocab);
+    if (!b->preparation) return MN_OK;
+    return b->preparation->prompts(b->preparation->user, &b->config, b->tokenizer);
 }
 
-static mn_status open_fitting(mn_model **out, mn_device *device, const char *folder,
-                              struct mn_model_options *options)
+static mn_status open_weights(const struct model_settings *settings, const struct beside *b,
+                              struct opened_model *opened)
 {
-    struct mn_model_config config;
-    MN_TRY(mn_model_config_read(&config, folder));
-    MN_TRY(mn_infer_fit(device, &config, options));
-    return mn_model_open(out, device, folder, options);
-}
-
-mn_status open_model(const struct invocation *call, const struct model_settings *settings,
-                     struct opened_model *out)
-{
-    struct opened_model opened = {.eos = -1};
     struct mn_model_options options = {.quantization = settings->quantization,
                                        .keep_packed = settings->keep_packed,
                                        .plan_only = settings->dry_run};
-    const char *folder;
-    mn_status st;
-    MN_GO(resolve_model(call, settings->model, &folder));
-    MN_GO(open_device(call, &opened.device));
     const double begin = mn_seconds();
-    MN_GO(open_fitting(&opened.model, opened.device, folder, &options));
+    MN_TRY(mn_infer_fit(opened->device, &b->config, &options));
+    MN_TRY(mn_model_open(&opened->model, opened->device, b->folder, &options));
     const double seconds = mn_seconds() - begin;
     if (!settings->dry_run)
-        mn_info("model: %s, %.3g M parameters%s%s, loaded in %.2f s (%.1f GB/s)", folder,
-                1e-6 * (double)mn_model_parameters(&opened.model->config),
+        mn_info("model: %s, %.3g M parameters%s%s, loaded in %.2f s (%.1f GB/s)", b->folder,
+                1e-6 * (double)mn_model_parameters(&opened->model->config),
                 settings->quantization ? ", " : "",
                 settings->quantization ? quantization_names[settings->quantization] : "", seconds,
-                1e-9 * (double)opened.model->pool.size / seconds);
-    if (settings->adapter) {
-        MN_GO(mn_adapter_open_audited(&opened.adapter, opened.model, settings->adapter,
-                                      settings->allow_dead_adapter));
-        mn_adapter_set_strength(opened.adapter, settings->strength);
-        mn_info("adapter: %s, rank %d, strength %g", settings->adapter, opened.adapter->config.rank,
-                settings->strength);
-    }
-    MN_GO(open_tokenizer(call->arena, folder, &opened));
+                1e-9 * (double)opened->model->pool.size / seconds);
+    if (!settings->adapter) return MN_OK;
+    MN_TRY(mn_adapter_open_audited(&opened->adapter, opened->model, settings->adapter,
+                                   settings->allow_dead_adapter));
+    mn_adapter_set_strength(opened->adapter, settings->strength);
+    mn_info("adapter: %s, rank %d, strength %g", settings->adapter, opened->adapter->config.rank,
+            settings->strength);
+    return MN_OK;
+}
+
+/* Of two failures the one beside is told: it is about what the user gave. */
+static mn_status meet(struct beside *b, mn_status st)
+{
+    mn_status beside = mn_task_end(&b->task);
+    return beside == MN_OK ? st : beside;
+}
+
+mn_status open_model(const struct invocation *call, const struct model_settings *settings,
+                     const struct preparation *preparation, struct opened_model *out)
+{
+    struct opened_model opened = {.eos = -1};
+    struct beside b = {.preparation = preparation};
+    mn_status st;
+    MN_GO(resolve_model(call, settings->model, &b.folder));
+    b.tokenizer_path = mn_path(call->arena, b.folder, "tokenizer.model");
+    if (preparation) mn_task_begin(&b.task, read_beside, &b);
+    MN_GO(meet(&b, open_device(call, &opened.device)));
+    MN_GO(mn_model_config_read(&b.config, b.folder));
+    mn_task_begin(&b.task, tokenize_beside, &b);
+    st = meet(&b, open_weights(settings, &b, &opened));
+    opened.tokenizer = b.tokenizer; /* in a failure, too, so that it is closed */
+    if (st != MN_OK) goto done;
     opened.eos = opened.model->config.eos;
     if (opened.eos < 0 && opened.tokenizer) opened.eos = mn_tokenizer_eos(opened.tokenizer);
     *out = opened;
@@ -82,13 +114,6 @@ mn_status open_model(const struct invocation *call, const struct model_settings 
 done:
     close_model(&opened);
     return st;
-}
-
-mn_status need_tokenizer(const struct opened_model *opened)
-{
-    if (opened->tokenizer) return MN_OK;
-    return mn_fail(MN_NOT_FOUND, "%s/tokenizer.model: not there, and text needs it",
-                   opened->model->folder);
 }
 
 void close_model(struct opened_model *opened)

@@ -61,12 +61,22 @@ struct opened_model {
     int eos;                 /* the model's, else the tokenizer's; -1: none */
 };
 
-/* Opens device, model, adapter and tokenizer, and says what it opened. On failure nothing is left
- * open. */
+/* What a command prepares on a thread of its own while its model is opened. The functions must not
+ * use the invocation's arena. */
+struct preparation {
+    /* While the device is opened: a failure ends the command before a weight is read. */
+    mn_status (*read)(void *user);
+    /* While the weights are read. */
+    mn_status (*prompts)(void *user, const struct mn_model_config *config,
+                         const mn_tokenizer *tokenizer);
+    void *user;
+};
+
+/* Opens device, model, adapter and tokenizer, and says what it opened. With a preparation (NULL:
+ * none) the model must have a tokenizer. On failure nothing is left open. */
 MN_CHECKED mn_status open_model(const struct invocation *call,
-                                const struct model_settings *settings, struct opened_model *out);
-/* MN_OK where there is a tokenizer; else names the file that text in the input would need. */
-MN_CHECKED mn_status need_tokenizer(const struct opened_model *opened);
+                                const struct model_settings *settings,
+                                const struct preparation *preparation, struct opened_model *out);
 void close_model(struct opened_model *opened);
 
 /* What results depend on besides the work's own settings: the model's and the adapter's content,

@@ -81,10 +81,15 @@ static mn_status answer_by_logits(struct evaluation *e, mn_model *model, const m
                                    e->logprobs);
 }
 
-static mn_status answer_by_reply(struct evaluation *e, mn_model *model, const mn_adapter *adapter,
-                                 int max_new_tokens, mn_arena *arena)
+static int new_tokens(const struct mn_mmlu_evaluate_options *options)
 {
-    struct mn_generate_options options = {.max_new_tokens = max_new_tokens,
+    return options->max_new_tokens > 0 ? options->max_new_tokens : REPLY_TOKENS;
+}
+
+static mn_status answer_by_reply(struct evaluation *e, mn_model *model, const mn_adapter *adapter,
+                                 mn_arena *arena)
+{
+    struct mn_generate_options options = {.max_new_tokens = new_tokens(e->options),
                                           .eos = mn_tokenizer_eos(e->tokenizer),
                                           .memory = e->options->memory,
                                           .adapters = e->options->adapters,
@@ -98,13 +103,29 @@ static mn_status answer_by_reply(struct evaluation *e, mn_model *model, const mn
                        e->asked.prompts, e->asked.count, &options, arena, out);
 }
 
+mn_status mn_mmlu_prepare(const struct mn_model_config *config, const mn_tokenizer *tokenizer,
+                          const struct mn_mmlu_item *items, size_t count,
+                          const struct mn_mmlu_evaluate_options *options, mn_arena *arena,
+                          struct mn_mmlu_prompts *out)
+{
+    const int reply = options->answering == MN_MMLU_BY_REPLY ? new_tokens(options) : 0;
+    if (reply >= config->max_positions)
+        return mn_fail(MN_INVALID, "MMLU: %d new tokens leave no room for a prompt: %d positions",
+                       reply, config->max_positions);
+    return mn_mmlu_prompts(items, count, options->format, options->shots,
+                           config->max_positions - reply, tokenizer, arena, out);
+}
+
 /* The prompts of all items, and which of them are asked of whom. */
-static mn_status ask(struct evaluation *e, size_t count, int room, mn_arena *arena)
+static mn_status ask(struct evaluation *e, const mn_model *model, size_t count, mn_arena *arena)
 {
     const struct mn_mmlu_evaluate_options *options = e->options;
     const struct mn_mmlu_prompts *prompts = &e->prompts;
-    MN_TRY(mn_mmlu_prompts(e->items, count, options->format, options->shots, room, e->tokenizer,
-                           arena, &e->prompts));
+    if (options->prompts)
+        e->prompts = *options->prompts;
+    else
+        MN_TRY(mn_mmlu_prepare(&model->config, e->tokenizer, e->items, count, options, arena,
+                               &e->prompts));
     const struct mn_token_counts counts =
         mn_prompts_count(prompts->prefixes, prompts->prefix_count, prompts->prompts, count);
     mn_prompts_ask(&e->asked, arena, &options->adapters, options->skip, prompts->prompts, count);
@@ -116,19 +137,13 @@ mn_status mn_mmlu_evaluate(mn_model *model, const mn_adapter *adapter,
                            size_t count, const struct mn_mmlu_evaluate_options *options)
 {
     struct evaluation e = {.items = items, .options = options, .tokenizer = tokenizer};
-    bool by_reply = options->answering == MN_MMLU_BY_REPLY;
-    int new_tokens = options->max_new_tokens > 0 ? options->max_new_tokens : REPLY_TOKENS;
-    int room = model->config.max_positions - (by_reply ? new_tokens : 0);
     mn_arena *arena = NULL;
     mn_status st = MN_OK;
     if (count == 0) return MN_OK;
-    if (room < 1)
-        return mn_fail(MN_INVALID, "MMLU: %d new tokens leave no room for a prompt: %d positions",
-                       new_tokens, model->config.max_positions);
     MN_GO(mn_arena_open(&arena));
-    MN_GO(ask(&e, count, room, arena));
-    if (by_reply)
-        MN_GO(answer_by_reply(&e, model, adapter, new_tokens, arena));
+    MN_GO(ask(&e, model, count, arena));
+    if (options->answering == MN_MMLU_BY_REPLY)
+        MN_GO(answer_by_reply(&e, model, adapter, arena));
     else
         MN_GO(answer_by_logits(&e, model, adapter, arena));
 done:

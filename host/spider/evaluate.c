@@ -22,13 +22,26 @@ static size_t place(const struct evaluation *e, size_t item)
     return e->index ? e->index[item] : item;
 }
 
+/* The items' prompts, out of those that were made before. */
+static void pick(struct mn_spider_prompts *out, const struct evaluation *e, size_t count,
+                 mn_arena *arena)
+{
+    *out = *e->options->prompts;
+    out->prompts = MN_NEW(arena, struct mn_prompt, count);
+    out->count = count;
+    for (size_t i = 0; i < count; i++) out->prompts[i] = e->options->prompts->prompts[place(e, i)];
+}
+
 /* The prompts of all items, and which of them are asked of whom. */
 static mn_status ask(struct evaluation *e, struct mn_spider_prompts *prompts, size_t count,
                      mn_arena *arena)
 {
     const struct mn_spider_evaluate_options *options = e->options;
-    MN_TRY(mn_spider_prompts(e->spider, e->index, count, &options->prompt, e->tokenizer, arena,
-                             prompts));
+    if (options->prompts)
+        pick(prompts, e, count, arena);
+    else
+        MN_TRY(mn_spider_prompts(e->spider, e->index, count, &options->prompt, e->tokenizer, arena,
+                                 prompts));
     const struct mn_token_counts counts =
         mn_prompts_count(prompts->prefixes, prompts->prefix_count, prompts->prompts, count);
     mn_prompts_ask(&e->asked, arena, &options->adapters, options->skip, prompts->prompts, count);

@@ -156,6 +156,7 @@ struct mn_mmlu_evaluate_options {
     struct mn_adapters adapters; /* several in one pass; count 0: the call's */
     const bool *skip;            /* (adapters, count) true: is not asked; NULL: everything is */
     bool apart;                  /* no shared prefixes: to compare with */
+    const struct mn_mmlu_prompts *prompts; /* of all items, by mn_mmlu_prepare; NULL: made now */
     /* Called as each item finishes, in order of completion; an error stops the run. */
     mn_status (*finished)(void *user, size_t index, const struct mn_mmlu_result *result);
     /* Called before the first: tokens of the prompts of all `count` items, asked of one adapter.
@@ -165,7 +166,14 @@ struct mn_mmlu_evaluate_options {
     struct mn_infer_plan *plan; /* out, in place of asking; NULL: ask */
     const char *title;          /* of the progress bar; NULL: no bar */
 };
-/* An interrupted run goes on when the items already finished are left out. */
+/* The prompts that a model of this shape is asked. It takes no device: they can be made while a
+ * model is opened. */
+MN_CHECKED mn_status mn_mmlu_prepare(const struct mn_model_config *config,
+                                     const mn_tokenizer *tokenizer,
+                                     const struct mn_mmlu_item *items, size_t count,
+                                     const struct mn_mmlu_evaluate_options *options,
+                                     mn_arena *arena, struct mn_mmlu_prompts *out);
+/* An interrupted run goes on when the items already finished are left out, or skipped. */
 MN_CHECKED mn_status mn_mmlu_evaluate(mn_model *model, const mn_adapter *adapter,
                                       const mn_tokenizer *tokenizer,
                                       const struct mn_mmlu_item *items, size_t count,

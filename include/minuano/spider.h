@@ -181,6 +181,9 @@ struct mn_spider_evaluate_options {
     struct mn_adapters adapters; /* several in one pass; count 0: the call's */
     const bool *skip;            /* (adapters, count) true: is not asked; NULL: everything is */
     bool apart;                  /* no shared prefixes: to compare with */
+    /* Of the first items of the split, made before; an item's place finds its own. NULL: made now.
+     */
+    const struct mn_spider_prompts *prompts;
     struct mn_sql_limits limits; /* all zero: the defaults */
     /* Called as each item is judged, in order of completion; an error stops the run. */
     mn_status (*finished)(void *user, const struct mn_spider_result *result);

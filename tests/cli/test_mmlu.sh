@@ -13,6 +13,18 @@ run "$work/whole" >"$work/whole.summary"
 [ "$(wc -l <"$work/whole")" -eq 168 ]
 [ ! -e "$work/whole.partial" ]
 
+# Data that is not there is told before a weight is read, and a model without a tokenizer by its file.
+fails() { # words, then arguments
+    words=$1; shift
+    if "$MINUANO" mmlu --device reference --output "$work/none" "$@" 2>"$work/log"; then exit 1; fi
+    grep -q "$words" "$work/log" || { cat "$work/log"; exit 1; }
+}
+fails 'nowhere' --model "$MINUANO_SOURCE/checkpoints/demo" --mmlu "$work/nowhere"
+if grep -q 'loaded in' "$work/log"; then exit 1; fi
+mkdir "$work/mute"
+cp "$MINUANO_SOURCE"/checkpoints/demo/*.json "$MINUANO_SOURCE"/checkpoints/demo/*.safetensors "$work/mute"
+fails 'mute/tokenizer.model: not there' --model "$work/mute" --mmlu "$MINUANO_SOURCE/checkpoints/demo/mmlu"
+
 # What a killed run leaves: its identity, some answers, half a line.
 (exec_run "$work/cut" >/dev/null) &
 job=$!

@@ -223,6 +223,28 @@ static void test_one_pass_asks_every_adapter_what_is_left(void **state)
     mn_adapter_close(&adapter);
 }
 
+/* Prompts of all questions that were made before, and a part that is asked: as made on the spot. */
+static void test_prompts_may_be_made_before(void **state)
+{
+    struct fixture *f = *state;
+    struct answers whole = {0}, part = {0};
+    struct mn_mmlu_prompts prompts;
+    bool skip[QUESTIONS];
+    OK(ask(f, MN_MMLU_BY_LOGITS, 0, QUESTIONS, &whole));
+    for (size_t i = 0; i < QUESTIONS; i++) skip[i] = i % 5 != 2;
+    struct mn_mmlu_evaluate_options options = {
+        .format = MN_MMLU_LM_EVAL, .shots = SHOTS, .skip = skip, .finished = keep, .user = &part};
+    OK(mn_mmlu_prepare(&f->model->config, f->tokenizer, f->items, QUESTIONS, &options, f->arena,
+                       &prompts));
+    options.prompts = &prompts;
+    OK(mn_mmlu_evaluate(f->model, NULL, f->tokenizer, f->items, QUESTIONS, &options));
+    for (size_t i = 0; i < QUESTIONS; i++)
+        if (!skip[i])
+            assert_memory_equal(part.result[i].logprob, whole.result[i].logprob,
+                                sizeof whole.result[i].logprob);
+    assert_int_equal(part.finished, (QUESTIONS + 2) / 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_logits_are_those_of_the_whole_prompt),
         cmocka_unit_test(test_a_base_that_knows_the_facts_answers_most),
         cmocka_unit_test(test_one_pass_asks_every_adapter_what_is_left),
+        cmocka_unit_test(test_prompts_may_be_made_before),
         cmocka_unit_test(test_an_error_of_the_callback_stops_the_run),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);

@@ -126,6 +126,29 @@ static void test_one_pass_asks_every_adapter_what_is_left(void **state)
     assert_true(differ > 0); /* the adapter does something */
 }
 
+/* Prompts of the split that were made before, every fifth of them asked: as made on the spot. */
+static void test_prompts_may_be_made_before(void **state)
+{
+    struct fixture *f = *state;
+    struct answers before = {.f = f}, now;
+    struct mn_spider_prompts prompts;
+    size_t index[QUESTIONS];
+    for (size_t i = 0; i < QUESTIONS; i++) index[i] = 5 * i;
+    OK(mn_spider_prompts(f->spider, NULL, f->spider->count, &f->prompt, f->tokenizer, f->arena,
+                         &prompts));
+    const struct mn_spider_evaluate_options options = {.prompt = f->prompt,
+                                                       .prompts = &prompts,
+                                                       .max_new_tokens = 16,
+                                                       .finished = keep,
+                                                       .user = &before};
+    OK(mn_spider_evaluate(f->model, NULL, f->tokenizer, f->spider, index, QUESTIONS, &options));
+    ask(f, (struct mn_adapters){0}, NULL, false, &now);
+    for (int i = 0; i < QUESTIONS; i++) {
+        assert_string_equal(before.of[0][i].reply, now.of[0][i].reply);
+        assert_true(before.of[0][i].logprob == now.of[0][i].logprob);
+    }
+}
+
 struct stopping {
     pthread_t thread; /* that all results must be told on */
     int told, stop_after;
@@ -164,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_pass_asks_every_adapter_what_is_left),
+        cmocka_unit_test(test_prompts_may_be_made_before),
         cmocka_unit_test(test_results_are_told_on_the_callers_thread),
     };
     return cmocka_run_group_tests(tests, open_fixture, close_fixture);
