@@ -17,7 +17,7 @@ cat >"$work/run.json" <<CONFIG
 }
 CONFIG
 fail() { echo "failed: $1"; exit 1; }
-# Replaces its shell, so that in the background its process is mpirun, which hands signals on.
+# Replaces its shell, so that in the background its process is mpirun, whose children are the ranks.
 two() { exec mpirun -n 2 --oversubscribe --allow-run-as-root "$MINUANO" train "$work/run.json" --device cuda --quiet \
     --train-accumulation 1 --output "$work/$1"; }
 # Of the first 100 steps.
@@ -39,8 +39,9 @@ losses first | paste "$work/alone" - | awk '
 two stopped >"$work/log" 2>&1 &
 run=$!
 until [ -s "$work/stopped/metrics.jsonl" ] || ! kill -0 $run 2>/dev/null; do sleep 0.02; done
-kill -USR1 $run
-wait $run && fail "SIGUSR1 to mpirun: exit code 0"
+# To one rank, which stops all: not every launcher of mpirun hands signals on.
+kill -USR1 "$(cut -d ' ' -f 1 "/proc/$run/task/$run/children")" || { cat "$work/log"; fail "no rank runs"; }
+wait $run && fail "SIGUSR1 to a rank: exit code 0"
 grep -q 'is saved: the same command goes on' "$work/log" || { cat "$work/log"; fail "ranks stop"; }
 stopped=$(wc -l <"$work/stopped/metrics.jsonl")
 (two stopped)
