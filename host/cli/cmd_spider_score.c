@@ -1,7 +1,8 @@
 /* cmd_spider_score.c: `minuano spider score`: judges the SQL that another system wrote.
  *
- * Line i of the predictions answers item i of the split. A line is a JSON object, or a query up to
- * its first tab. */
+ * Line i of the predictions answers item i of the split. Lines are JSON objects, or queries up to
+ * their first tab; space around either is nothing. */
+#include <ctype.h>
 #include <string.h>
 
 #include "command.h"
@@ -79,47 +80,80 @@ static mn_status judge_object(struct score *score, const json_t *object, const c
                    where);
 }
 
-static mn_status judge_line(struct score *score, const struct mn_lines *lines, const char *line,
-                            size_t index)
+/* Where the reading of a file stands. */
+struct reading {
+    struct mn_lines lines;
+    enum form { FORM_UNKNOWN, FORM_SQL, FORM_JSONL } form; /* as its first line with text says */
+    size_t index;                                          /* items that have been answered */
+    size_t blanks; /* lines without text behind the last one with text */
+};
+
+static mn_status judge_text(struct score *score, struct reading *r, const char *text, size_t length)
 {
     char where[4200];
     json_t *object = NULL;
-    snprintf(where, sizeof where, "%s:%ld", lines->path, lines->number);
-    if (index >= score->spider->count)
+    snprintf(where, sizeof where, "%s:%ld", r->lines.path, r->lines.number);
+    if (r->index >= score->spider->count)
         return mn_fail(MN_INVALID, "%s: more lines than the split's %zu items", where,
                        score->spider->count);
-    if (lines->length == 0 || line[0] != '{') {
-        const char *tab = memchr(line, '\t', lines->length); /* a db_id may follow, as officially */
-        return judge_query(score, index, line, tab ? (size_t)(tab - line) : lines->length);
+    if (r->form == FORM_SQL) {
+        const char *tab = memchr(text, '\t', length); /* a db_id may follow, as officially */
+        return judge_query(score, r->index++, text, tab ? (size_t)(tab - text) : length);
     }
-    MN_TRY(mn_json_parse(&object, line, lines->length, where));
-    mn_status st = judge_object(score, object, where, index);
+    MN_TRY(mn_json_parse(&object, text, length, where));
+    mn_status st = judge_object(score, object, where, r->index++);
     json_decref(object);
     return st;
 }
 
+/* In a list of queries a line without text is an item without an answer, but for lines at the end
+ * that no item is left for; between lines of JSON it is nothing. */
+static mn_status judge_blanks(struct score *score, struct reading *r)
+{
+    while (r->form != FORM_JSONL && r->blanks > 0 && r->index < score->spider->count) {
+        MN_TRY(judge_query(score, r->index++, "", 0));
+        r->blanks--;
+    }
+    r->blanks = 0;
+    return MN_OK;
+}
+
+static mn_status judge_line(struct score *score, struct reading *r, const char *line)
+{
+    size_t length = r->lines.length, spaces = 0;
+    while (length > 0 && isspace((unsigned char)line[length - 1])) length--;
+    while (spaces < length && isspace((unsigned char)line[spaces])) spaces++;
+    if (spaces == length) {
+        r->blanks++;
+        return MN_OK;
+    }
+    if (r->form == FORM_UNKNOWN) r->form = line[spaces] == '{' ? FORM_JSONL : FORM_SQL;
+    MN_TRY(judge_blanks(score, r));
+    return judge_text(score, r, line + spaces, length - spaces);
+}
+
 static mn_status judge_file(struct score *score, const char *path)
 {
-    struct mn_lines lines;
+    struct reading r = {0};
     struct mn_progress progress;
     const char *line;
-    size_t index = 0;
     mn_status st = MN_OK;
-    MN_TRY(mn_lines_open(&lines, path));
+    MN_TRY(mn_lines_open(&r.lines, path));
     mn_progress_start(&progress, "judging", "queries", (int64_t)score->spider->count, 0);
     for (;;) {
         MN_GO(mn_interrupt_check());
-        MN_GO(mn_lines_next(&lines, &line));
+        MN_GO(mn_lines_next(&r.lines, &line));
         if (!line) break;
-        MN_GO(judge_line(score, &lines, line, index++));
-        mn_progress_step(&progress, (int64_t)index);
+        MN_GO(judge_line(score, &r, line));
+        mn_progress_step(&progress, (int64_t)r.index);
     }
-    if (index != score->spider->count)
+    MN_GO(judge_blanks(score, &r));
+    if (r.index != score->spider->count)
         st = mn_fail(MN_INVALID, "%s: expected %zu lines, one an item of the split, found %zu",
-                     path, score->spider->count, index);
+                     path, score->spider->count, r.index);
 done:
     mn_progress_end(&progress);
-    mn_lines_close(&lines);
+    mn_lines_close(&r.lines);
     return st;
 }
 

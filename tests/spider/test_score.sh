@@ -23,15 +23,35 @@ for form in sql jsonl txt; do
     head -n 1 "$work/out" | grep -q '^{"index":0,"db_id":".*","hardness":".*","official":true,"distinct":true,"seed":true,"error":null}$'
 done
 
+# what other programs put around the lines changes no verdict: a byte order mark, CRLF, blanks, no last newline
+cp "$work/out" "$work/plain"
+around() { # FILE
+    printf '\357\273\277%s' "$(sed 's/.*/\t & \r/' "$1")"
+}
+around "$work/gold.sql" > "$work/around.sql"
+around "$work/gold.jsonl" > "$work/around.jsonl"
+sed 'G' "$work/gold.jsonl" > "$work/spread.jsonl"
+{ cat "$work/gold.sql"; printf '\n \n'; } > "$work/trailing.sql"
+for file in around.sql around.jsonl spread.jsonl trailing.sql; do
+    score "$work/$file" >"$work/summary"
+    cmp "$work/out" "$work/plain" || { echo "$file: $(cat "$work/summary")"; exit 1; }
+done
+
 # no answer, in each form, is a miss and keeps the others' places
 sed '2s/.*//' "$work/gold.sql" > "$work/gap.sql"
+sed '1s/.*//' "$work/gold.sql" > "$work/first.sql"
+sed '$s/.*//' "$work/gold.sql" > "$work/last.sql"
 sed '2s/.*/{"pred": null}/' "$work/gold.jsonl" > "$work/gap.jsonl"
-for form in sql jsonl; do
-    score "$work/gap.$form" | grep -q "\"official\":$((count - 1)),\"distinct\":$((count - 1)),.*\"empty\":1}" || {
-        echo "an empty line in gap.$form: $(score "$work/gap.$form")"
+for file in gap.sql first.sql last.sql gap.jsonl; do
+    score "$work/$file" | grep -q "\"official\":$((count - 1)),\"distinct\":$((count - 1)),.*\"empty\":1}" || {
+        echo "an empty line in $file: $(score "$work/$file")"
         exit 1
     }
 done
+
+# a list of queries is one to its end, whatever a line begins with
+sed '2s/.*/{"pred": 1}/' "$work/gold.sql" > "$work/odd.sql"
+score "$work/odd.sql" | grep -q "\"official\":$((count - 1)),.*\"syntax\":1}"
 
 # one line too few: an error that says so, and what stood at the output before stays
 head -n 3 "$work/gold.sql" > "$work/short.sql"
