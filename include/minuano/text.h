@@ -48,7 +48,8 @@ MN_CHECKED mn_status mn_tokenize(const mn_tokenizer *tokenizer, const char *text
  * is so where no piece holds the two bytes side by side, for byte pair encoding merges neighbours
  * into pieces and does nothing else. Without PARSE_SPECIAL. */
 bool mn_tokenizer_may_cut(const mn_tokenizer *tokenizer, char before, char behind);
-/* Appends text; control tokens are left out. */
+/* Appends text; control tokens are left out, and what a model that has more tokens than the
+ * tokenizer has pieces may say beyond them: both have none. */
 MN_CHECKED mn_status mn_detokenize(const mn_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                    struct mn_text *out);
 
