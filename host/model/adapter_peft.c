@@ -61,11 +61,23 @@ static mn_status check_rest(const json_t *object, const char *path)
     return MN_OK;
 }
 
+/* PEFT takes any end of a module's path for its name, and writes whole paths for "all-linear" where
+ * the model is small. That a module is adapted in every layer is checked with the tensors. */
+static bool names_module(const char *name, enum mn_module module)
+{
+    const char *path = mn_module_path(module);
+    if (strcmp(name, mn_module_names[module]) == 0 || strcmp(name, path) == 0) return true;
+    if (strncmp(name, "model.layers.", 13) == 0) name += 6;
+    if (strncmp(name, "layers.", 7) == 0) name += 7;
+    const size_t digits = strspn(name, "0123456789");
+    return digits > 0 && name[digits] == '.' && strcmp(name + digits + 1, path) == 0;
+}
+
 static mn_status add_target(struct mn_lora_config *out, const json_t *value, const char *path)
 {
     const char *name = json_string_value(value);
     for (int m = 0; name && m < MN_MODULES; m++)
-        if (strcmp(name, mn_module_names[m]) == 0) {
+        if (names_module(name, (enum mn_module)m)) {
             out->target[m] = true;
             return MN_OK;
         }
@@ -78,15 +90,17 @@ static mn_status add_target(struct mn_lora_config *out, const json_t *value, con
 static mn_status parse_targets(struct mn_lora_config *out, const json_t *object, const char *path)
 {
     const json_t *targets = json_object_get(object, "target_modules");
-    if (json_is_string(targets) && strcmp(json_string_value(targets), "all-linear") == 0) {
+    const char *word = json_string_value(targets);
+    if (word && strcmp(word, "all-linear") == 0) {
         for (int m = 0; m < MN_MODULES; m++) out->target[m] = true;
         return MN_OK;
     }
     if (!json_is_array(targets) || json_array_size(targets) == 0)
         return mn_fail(MN_UNSUPPORTED,
                        "%s: key \"target_modules\": expected a list of modules or \"all-linear\", "
-                       "found %s",
-                       path, mn_json_kind(targets));
+                       "found %s%s%s",
+                       path, word ? "\"" : "", word ? word : mn_json_kind(targets),
+                       word ? "\"" : "");
     for (size_t i = 0; i < json_array_size(targets); i++)
         MN_TRY(add_target(out, json_array_get(targets, i), path));
     return MN_OK;

@@ -123,6 +123,28 @@ static void test_adapter_targets_may_be_a_list_or_all_linear(void **state)
     assert_true(mn_lora_scale(&c) == 2.0);
 }
 
+static void test_adapter_targets_may_be_ends_of_paths(void **state)
+{
+    struct mn_lora_config c;
+    (void)state;
+    OK(parse_adapter(&c, ADAPTER "[\"self_attn.q_proj\",\"model.layers.0.mlp.up_proj\","
+                                 "\"layers.11.self_attn.o_proj\",\"1.self_attn.v_proj\"]}"));
+    for (int m = 0; m < MN_MODULES; m++)
+        assert_true(c.target[m] == (m == MN_Q || m == MN_UP || m == MN_O || m == MN_V));
+    static const char *const wrong[] = {"mlp.q_proj",
+                                        "model.layers.x.self_attn.q_proj",
+                                        "q_proj.",
+                                        "model.layers.0.q_proj",
+                                        "model.0.self_attn.q_proj",
+                                        "proj",
+                                        "model.layers.self_attn.q_proj"};
+    for (size_t i = 0; i < MN_COUNT(wrong); i++) {
+        char text[256];
+        snprintf(text, sizeof text, ADAPTER "[\"%s\"]}", wrong[i]);
+        FAILS(parse_adapter(&c, text), MN_UNSUPPORTED, wrong[i]);
+    }
+}
+
 static void test_adapter_keys_we_do_not_follow_are_named(void **state)
 {
     static const char *const keys[] = {"\"use_dora\":true",
@@ -146,7 +168,7 @@ static void test_adapter_keys_we_do_not_follow_are_named(void **state)
         FAILS(parse_adapter(&c, text), MN_UNSUPPORTED, key);
     }
     FAILS(parse_adapter(&c, ADAPTER "[\"lm_head\"]}"), MN_UNSUPPORTED, "found \"lm_head\"");
-    FAILS(parse_adapter(&c, ADAPTER "\".*_proj\"}"), MN_UNSUPPORTED, "target_modules");
+    FAILS(parse_adapter(&c, ADAPTER "\".*_proj\"}"), MN_UNSUPPORTED, "found \".*_proj\"");
     FAILS(parse_adapter(&c, ADAPTER "[]}"), MN_UNSUPPORTED, "target_modules");
     FAILS(parse_adapter(&c, "{\"peft_type\":\"IA3\"}"), MN_UNSUPPORTED, "IA3");
     FAILS(parse_adapter(&c, ADAPTER "[\"q_proj\"],\"lora_dropout\":1}"), MN_INVALID, "dropout");
@@ -189,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_null_head_dim_and_null_tokens),
         cmocka_unit_test(test_what_is_not_a_mistral_is_refused_by_name),
         cmocka_unit_test(test_adapter_targets_may_be_a_list_or_all_linear),
+        cmocka_unit_test(test_adapter_targets_may_be_ends_of_paths),
         cmocka_unit_test(test_adapter_keys_we_do_not_follow_are_named),
         cmocka_unit_test(test_hub_names_resolve_in_the_local_cache),
     };
