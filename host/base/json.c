@@ -85,6 +85,12 @@ static mn_status find(const json_t *object, const char *where, const char *key, 
     return MN_OK;
 }
 
+bool mn_json_has(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return value && !json_is_null(value);
+}
+
 mn_status mn_json_string_or(const json_t *object, const char *where, const char *key,
                             const char *fallback, const char **out)
 {

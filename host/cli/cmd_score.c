@@ -45,8 +45,7 @@ static mn_status read_input(struct job *job, const struct invocation *call)
     const struct prompt_rules rules = {
         .tokenizer = job->opened.tokenizer,
         .tokenizer_path = mn_path(call->arena, job->opened.model->folder, "tokenizer.model"),
-        .vocab = job->opened.model->config.vocab,
-        .positions = job->opened.model->config.max_positions,
+        .model = &job->opened.model->config,
         .parse_special = job->settings->parse_special,
         .completions = true,
     };

@@ -51,12 +51,16 @@ static mn_status tokenize_line(struct job *job, const json_t *line, const char *
 {
     const json_t *text = json_object_get(line, "text"),
                  *messages = json_object_get(line, "messages");
+    const bool has_text = mn_json_has(line, "text"), has_messages = mn_json_has(line, "messages");
     int flags = (job->settings->parse_special ? MN_TOKENIZE_PARSE_SPECIAL : 0) |
                 (job->settings->add_bos ? MN_TOKENIZE_ADD_BOS : 0);
-    if (!text == !messages)
+    if (has_text == has_messages)
         return mn_fail(MN_INVALID, "%s: expected an object with \"text\" or \"messages\", found %s",
-                       where, text ? "both" : mn_json_kind(line));
-    if (messages) return tokenize_messages(job, messages, where);
+                       where,
+                       has_text               ? "both"
+                       : json_is_object(line) ? "neither"
+                                              : mn_json_kind(line));
+    if (has_messages) return tokenize_messages(job, messages, where);
     if (!json_is_string(text))
         return mn_fail(MN_INVALID, "%s: key \"text\": expected a string, found %s", where,
                        mn_json_kind(text));

@@ -39,9 +39,9 @@ static mn_status get_ids(const struct reader *r, const char *key, struct mn_ids 
     for (size_t i = 0; i < json_array_size(array); i++) {
         const json_t *id = json_array_get(array, i);
         if (!json_is_integer(id) || json_integer_value(id) < 0 ||
-            json_integer_value(id) >= r->rules->vocab)
+            json_integer_value(id) >= r->rules->model->vocab)
             return mn_fail(MN_INVALID, "%s: key \"%s\": element %zu: expected an id from 0 to %d",
-                           r->where, key, i, r->rules->vocab - 1);
+                           r->where, key, i, r->rules->model->vocab - 1);
         mn_ids_add(out, (int32_t)json_integer_value(id));
     }
     return MN_OK;
@@ -89,7 +89,7 @@ static mn_status find_key(const struct reader *r, const char *const *keys, const
     size_t count = 0;
     for (size_t k = 0; keys[k]; k++) {
         mn_text_printf(&names, "%s\"%s\"", k ? ", " : "", keys[k]);
-        if (!json_object_get(r->object, keys[k])) continue;
+        if (!mn_json_has(r->object, keys[k])) continue;
         found = keys[k];
         count++;
     }
@@ -160,9 +160,11 @@ static mn_status add_line(struct reader *r, struct prompt_lines *out)
     size_t last = r->completion.count > 0; /* never fed */
     size_t more = r->rules->completions ? r->completion.count - last : 1;
     if (r->prompt.count == 0) return mn_fail(MN_INVALID, "%s: the prompt has no tokens", r->where);
-    if (r->prompt.count + more > (size_t)r->rules->positions)
-        return mn_fail(MN_INVALID, "%s: %zu tokens, but the model has %d positions", r->where,
-                       r->prompt.count + more, r->rules->positions);
+    if (r->prompt.count + more > (size_t)mn_longest_sequence(r->rules->model))
+        return mn_fail(MN_INVALID,
+                       "%s: %zu tokens, but the model takes %d (max_position_embeddings, "
+                       "sliding_window)",
+                       r->where, r->prompt.count + more, mn_longest_sequence(r->rules->model));
     *MN_PUSH(out) = (struct prompt_line){.ids = keep(r->arena, &r->prompt),
                                          .count = (int)r->prompt.count,
                                          .completion = keep(r->arena, &r->completion),

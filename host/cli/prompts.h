@@ -2,6 +2,7 @@
 #ifndef MINUANO_CLI_PROMPTS_H
 #define MINUANO_CLI_PROMPTS_H
 
+#include "minuano/model.h"
 #include "minuano/text.h"
 
 struct prompt_line {
@@ -18,9 +19,9 @@ struct prompt_lines {
 struct prompt_rules {
     const mn_tokenizer *tokenizer; /* NULL: only ids can be read */
     const char *tokenizer_path;    /* what is missing then */
-    int vocab, positions;          /* of the model */
-    bool parse_special;            /* control tokens spelled out in text count as such */
-    bool completions;              /* each line has "completion" or "completion_ids" */
+    const struct mn_model_config *model;
+    bool parse_special; /* control tokens spelled out in text count as such */
+    bool completions;   /* each line has "completion" or "completion_ids" */
 };
 
 /* {"prompt"}         BOS (unless the text spells it out and it is parsed), then the text

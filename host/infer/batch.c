@@ -6,13 +6,6 @@
 
 /* --- prompts ---------------------------------------------------------------------------------- */
 
-int mn_positions(const mn_model *model)
-{
-    const struct mn_model_config *c = &model->config;
-    return c->sliding_window > 0 && c->sliding_window < c->max_positions ? c->sliding_window
-                                                                         : c->max_positions;
-}
-
 mn_status mn_ids_check(const mn_model *model, const int32_t *ids, int count, const char *what,
                        size_t index)
 {
@@ -51,9 +44,11 @@ mn_status mn_prompt_check(const mn_model *model, const struct mn_prefix *prefixe
     MN_TRY(mn_ids_check(model, prompt->ids, prompt->count, "prompt", index));
     int prefix = prompt->prefix < 0 ? 0 : prefixes[prompt->prefix].count;
     int64_t total = (int64_t)prefix + prompt->count + more;
-    if (total > mn_positions(model))
-        return mn_fail(MN_INVALID, "prompt %zu: %lld tokens, but the model has %d positions", index,
-                       (long long)total, mn_positions(model));
+    if (total > mn_longest_sequence(&model->config))
+        return mn_fail(MN_INVALID,
+                       "prompt %zu: %lld tokens, but the model takes %d (max_position_embeddings, "
+                       "sliding_window)",
+                       index, (long long)total, mn_longest_sequence(&model->config));
     return MN_OK;
 }
 

@@ -22,8 +22,6 @@ MN_CHECKED mn_status mn_adapters_choose(struct mn_adapters *out, const mn_adapte
 /* The prompts with their prefixes spelled out, for `apart`. */
 struct mn_prompt *mn_prompts_whole(mn_arena *arena, const struct mn_prefix *prefixes,
                                    const struct mn_prompt *prompts, size_t count);
-/* Positions that a sequence may take: the model's, or its sliding window where that is shorter. */
-int mn_positions(const mn_model *model);
 
 /* The order in which items are worked on: those of one adapter together, so that the rows of a
  * batch are grouped by it; of these those that share a prefix, the longest first. */

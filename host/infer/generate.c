@@ -51,7 +51,8 @@ static int prefix_tokens(const struct generator *g, size_t item)
 /* Tokens that the item may get: as many as were asked for, or as the model has positions. */
 static int room_for_new(const struct generator *g, size_t item)
 {
-    int left = mn_positions(g->model) - prefix_tokens(g, item) - g->prompts[item].count;
+    int left =
+        mn_longest_sequence(&g->model->config) - prefix_tokens(g, item) - g->prompts[item].count;
     return left < g->options->max_new_tokens ? left : g->options->max_new_tokens;
 }
 

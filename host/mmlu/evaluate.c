@@ -109,11 +109,12 @@ mn_status mn_mmlu_prepare(const struct mn_model_config *config, const mn_tokeniz
                           struct mn_mmlu_prompts *out)
 {
     const int reply = options->answering == MN_MMLU_BY_REPLY ? new_tokens(options) : 0;
-    if (reply >= config->max_positions)
+    const int positions = mn_longest_sequence(config);
+    if (reply >= positions)
         return mn_fail(MN_INVALID, "MMLU: %d new tokens leave no room for a prompt: %d positions",
-                       reply, config->max_positions);
-    return mn_mmlu_prompts(items, count, options->format, options->shots,
-                           config->max_positions - reply, tokenizer, arena, out);
+                       reply, positions);
+    return mn_mmlu_prompts(items, count, options->format, options->shots, positions - reply,
+                           tokenizer, arena, out);
 }
 
 /* The prompts of all items, and which of them are asked of whom. */

@@ -19,8 +19,6 @@ struct module_shape mn_module_shape(const struct mn_model_config *config, enum m
 struct mn_weight mn_fused_shape(const struct mn_model_config *config, enum mn_fused fused);
 /* "self_attn.q_proj" */
 const char *mn_module_path(enum mn_module module);
-/* Longest sequence the model's positions and its sliding window allow. */
-int mn_longest_sequence(const struct mn_model_config *config);
 
 enum { NAME_ROOM = MN_TENSOR_NAME };
 

@@ -189,7 +189,7 @@ static mn_status read_line(struct reader *reader, const json_t *line, const char
     read_form_fn *read = NULL;
     int found = 0;
     for (size_t i = 0; i < MN_COUNT(forms); i++)
-        if (json_object_get(line, forms[i].key)) {
+        if (mn_json_has(line, forms[i].key)) {
             read = forms[i].read;
             found++;
         }

@@ -33,7 +33,7 @@ mn_status check_examples(const struct mn_examples *examples, const struct mn_mod
 {
     for (size_t i = 0; i < examples->count; i++) {
         const struct mn_example *example = &examples->item[i];
-        int window = config->sliding_window > 0 ? config->sliding_window : config->max_positions;
+        int window = mn_longest_sequence(config);
         if (example->count - 1 > window)
             return mn_fail(MN_INVALID,
                            "example %zu: %d tokens, but the model sees at most %d: lower "

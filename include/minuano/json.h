@@ -19,6 +19,9 @@ MN_CHECKED mn_status mn_json_load(json_t **out, const char *path);
 MN_CHECKED mn_status mn_json_parse(json_t **out, const char *text, size_t length,
                                    const char *where);
 
+/* The key is there and not null: a table that becomes JSON has null for what a row lacks. */
+bool mn_json_has(const json_t *object, const char *key);
+
 /* Typed reading of one key of an object. `where` names the file (and line) in messages. When the
  * key is absent (or null) the `_or` forms leave *out at `fallback`, the others fail. Strings are
  * borrowed from `object`, and must be free of NUL bytes. */

@@ -34,6 +34,8 @@ struct mn_model_config {
  * places. */
 MN_CHECKED mn_status mn_model_config_read(struct mn_model_config *out, const char *folder);
 int64_t mn_model_parameters(const struct mn_model_config *config);
+/* Tokens of the longest sequence that positions and sliding window allow. */
+int mn_longest_sequence(const struct mn_model_config *config);
 
 /* --- weights ---------------------------------------------------------------------------------- */
 

@@ -40,3 +40,11 @@ fi
 run "$work/cut" >"$work/cut.summary"
 cmp "$work/whole" "$work/cut"
 cmp "$work/whole.summary" "$work/cut.summary"
+
+# Where the model's window is shorter than its positions, prompts are cut from the left to the window.
+mkdir "$work/window"
+cp "$MINUANO_SOURCE"/checkpoints/demo/*.json "$MINUANO_SOURCE"/checkpoints/demo/*.safetensors \
+    "$MINUANO_SOURCE"/checkpoints/demo/tokenizer.model "$work/window"
+sed -i 's/"sliding_window": null/"sliding_window": 100/' "$work/window/config.json"
+run "$work/cut.left" --model "$work/window" --shots 5 --limit 2 >"$work/log"
+[ "$(wc -l <"$work/cut.left")" -eq 14 ]

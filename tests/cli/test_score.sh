@@ -36,6 +36,16 @@ sed -n '4p;3p;2p;1p' expected >expected4
 same out4 expected4
 grep -q '"items":4,"scored":4' out || die "--json: $(cat out)"
 
+# A window that slides over the sequence bounds what is taken; it is named with the line.
+mkdir window
+cp "$model"/config.json "$model"/*.safetensors "$model"/tokenizer.model window
+sed -i 's/"sliding_window": null/"sliding_window": 8/' window/config.json
+printf '{"prompt_ids":[1,2,3],"completion_ids":[4,5,6,7,8,9]}\n' >long
+ok score --model window --input long --output fits
+printf '{"prompt_ids":[1,2,3],"completion_ids":[4,5,6,7,8,9,10]}\n' >>long
+fails 1 'long:2: 9 tokens, but the model takes 8 (max_position_embeddings, sliding_window)' \
+    score --model window --input long --output none
+
 refuse() { # LINE WORDS
     printf '%s\n' "$1" >bad
     fails 1 "$2" score --model "$model" --input bad --output none

@@ -26,6 +26,11 @@ done
 ok tokenize --model "$model" --input texts --output found --json
 grep -q '^{"lines":59,"tokens":[0-9]*}$' out || die "--json: $(cat out)"
 
+# null is as good as absent.
+printf '{"text":"a"}\n{"text":null,"messages":[{"role":"user","content":"b"}]}\n{"text":"c","messages":null}\n' >nulls
+ok tokenize --model "$model" --input nulls --output found
+[ "$(wc -l <found)" = 3 ] || die "a key that is null: $(cat err)"
+
 # What is wrong is named, and what stood at the output stays.
 echo before >kept
 printf '{"text":"a"}\n\n{"text":7}\n' >bad
@@ -34,12 +39,13 @@ fails 1 'bad:3: key "text": expected a string, found an integer' tokenize --mode
 printf '{"text":"a"}\n{"text"\n' >bad
 fails 1 'bad:2: not JSON' tokenize --model "$model" --input bad --output kept
 printf '{"other":1}\n' >bad
-fails 1 'bad:1: expected an object with "text" or "messages"' tokenize --model "$model" --input bad --output kept
+fails 1 'bad:1: expected an object with "text" or "messages", found neither' tokenize --model "$model" --input bad --output kept
 printf '{"messages":[{"role":"assistant","content":"x"}]}\n' >bad
 fails 1 'bad:1: message 0: expected role "user"' tokenize --model "$model" --input bad --output kept
 fails 1 'nowhere' tokenize --model "$model" --input nowhere --output kept
 fails 1 'no/such' tokenize --model no/such --input texts --output kept
 fails 2 'input' tokenize --model "$model" --output kept
+fails 2 "see 'minuano tokenize --help'" tokenize --model "$model" --inputs texts --output kept
 fails 2 'unknown option "--inputs"' tokenize --model "$model" --inputs texts --output kept
 [ "$(ls -A | grep -c tmp)" = 0 ] || die "temporary files are left: $(ls -A)"
 : >empty

@@ -380,7 +380,7 @@ static void test_bad_input_is_named(void **state)
 #define GENERATE() mn_generate(w->model, NULL, NULL, 0, &bad, 1, &options, w->arena, out)
     FAILS(GENERATE(), MN_INVALID, "prompt 0: expected at least one token");
     bad.count = POSITIONS;
-    FAILS(GENERATE(), MN_INVALID, "prompt 0: 65 tokens, but the model has 64 positions");
+    FAILS(GENERATE(), MN_INVALID, "prompt 0: 65 tokens, but the model takes 64");
     bad.count = 3;
     ids[2] = VOCAB;
     FAILS(GENERATE(), MN_INVALID, "prompt 0: token 2: expected an id from 0 to 96, found 97");
