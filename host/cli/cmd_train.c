@@ -78,11 +78,6 @@ static mn_status read_examples(const struct train_settings *settings, const char
                                struct opened_model *opened, mn_arena *arena,
                                struct mn_examples *out)
 {
-    if (!settings->jsonl == !settings->spider)
-        return mn_fail(MN_INVALID,
-                       "key \"data\": expected one of \"data.jsonl\" and "
-                       "\"data.spider\", found %s",
-                       settings->jsonl ? "both" : "neither");
     if (settings->spider || mn_file_exists(mn_path(arena, folder, "tokenizer.model")))
         MN_TRY(mn_tokenizer_open(&opened->tokenizer, folder));
     if (settings->spider) return spider_examples(settings, opened->tokenizer, arena, out);
@@ -139,9 +134,11 @@ static mn_status check_plan(const struct invocation *call, const struct train_se
     size_t free_bytes, all_bytes;
     MN_TRY(mn_model_config_read(&config, folder));
     MN_TRY(device->calls->memory(device, &free_bytes, &all_bytes));
-    MN_TRY(mn_train_plan(device, &config, &packed, examples, &settings->train, ranks->size, &plan));
     mn_status st =
-        mn_model_fit(device, &config, options, total_of(&plan) - plan.by_use[MN_MEMORY_WEIGHTS]);
+        mn_train_plan(device, &config, &packed, examples, &settings->train, ranks->size, &plan);
+    if (st == MN_INVALID) return mn_fail_in(st, "%s", call->config_path);
+    MN_TRY(st);
+    st = mn_model_fit(device, &config, options, total_of(&plan) - plan.by_use[MN_MEMORY_WEIGHTS]);
     MN_TRY(mn_train_plan(device, &config, options, examples, &settings->train, ranks->size, &plan));
     if (settings->dry_run && ranks->rank == 0)
         (call->common.json ? print_plan_json : print_plan)(&plan, examples, free_bytes);
@@ -193,6 +190,11 @@ static mn_status train(struct invocation *call, mn_ranks *ranks)
     spread_devices(call, ranks);
     MN_GO(read_profile_steps(settings));
     MN_GO(resolve_model(call, settings->base.model, &folder));
+    if (!settings->jsonl == !settings->spider)
+        MN_GO(mn_fail(MN_INVALID,
+                      "%s: key \"data\": expected one of \"data.jsonl\" and \"data.spider\", "
+                      "found %s",
+                      call->config_path, settings->jsonl ? "both" : "neither"));
     MN_GO(read_examples(settings, folder, &opened, call->arena, &examples));
     MN_GO(open_train_probe(&asked, opened.tokenizer, &settings->train, &data, call->arena));
     MN_GO(open_device(call, &opened.device));

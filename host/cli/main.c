@@ -66,7 +66,8 @@ static void report_failure(const struct invocation *call, mn_status st)
     }
     fprintf(stderr, "minuano: %s: %s\n", mn_status_words(st), mn_error());
     if (st == MN_USAGE)
-        fprintf(stderr, "minuano: see 'minuano %s--help'\n", call->command ? "COMMAND " : "");
+        fprintf(stderr, "minuano: see 'minuano %s%s--help'\n",
+                call->command ? call->command->name : "", call->command ? " " : "");
 }
 
 static mn_status run_command(struct invocation *call, int argc, char **argv, int words)

@@ -15,7 +15,10 @@ mn_status packing_open(struct packing *out, const struct mn_examples *examples,
                        const struct mn_train_settings *settings, int ranks)
 {
     if (examples->count == 0)
-        return mn_fail(MN_INVALID, "no examples to train on (%lld dropped without a loss token)",
+        return mn_fail(MN_INVALID,
+                       "no examples to train on: %lld found, %lld cut to "
+                       "train.max_length, %lld dropped without a token that carries loss",
+                       (long long)examples->dropped, (long long)examples->truncated,
                        (long long)examples->dropped);
     struct packing packing = {.examples = examples,
                               .batch = settings->batch,

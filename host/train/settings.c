@@ -17,7 +17,8 @@ mn_status mn_train_lora(const struct mn_train_settings *settings, struct mn_lora
                                   .dropout = settings->dropout,
                                   .rslora = settings->rslora};
     if (settings->targets.count == 0)
-        return mn_fail(MN_INVALID, "lora.targets: expected at least one linear, found none");
+        return mn_fail(MN_INVALID,
+                       "key \"lora.targets\": expected at least one linear, found none");
     for (size_t i = 0; i < settings->targets.count; i++) {
         int module = 0;
         while (module < MN_MODULES && strcmp(mn_module_names[module], settings->targets.item[i]))

@@ -56,7 +56,14 @@ for signal in TERM USR1 INT; do
 done
 
 expect_code 1 '"lora.rank" differs' train --lora-rank 5
-expect_code 1 'expected one of "data.jsonl" and "data.spider"' train --data-spider "$work"
+expect_code 1 'run.json: key "data": expected one of "data.jsonl" and "data.spider"' train --data-spider "$work"
+expect_code 1 'run.json: key "lora.targets": expected at least one' train --lora-targets ''
+printf '{"ids":[1,2],"loss_mask":[0,0]}\n' >"$work/masked.jsonl"
+expect_code 1 'run.json: no examples to train on: 1 found' train --data-jsonl "$work/masked.jsonl" --output "$work/none"
+[ ! -e "$work/none" ] || fail "a run without examples left a folder"
+awk 'BEGIN { for (i = 0; i < 200; i++) ones = ones ",1"; ones = substr(ones, 2); print "{\"ids\":[" ones "],\"loss_mask\":[" ones "]}" }' \
+    >"$work/long.jsonl"
+expect_code 1 'run.json: example 0: 200 tokens, but the model sees at most 128: lower' train --data-jsonl "$work/long.jsonl" --output "$work/none"
 expect_code 1 'cannot open' train --data-jsonl "$work/none.jsonl"
 expect_code 2 'unknown option' train --train-stepps 5
 expect_code 2 'unknown key "train.stepps"; did you mean "train.steps"' train --set train.stepps=5
