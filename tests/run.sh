@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 jobs=$(nproc)
+still=() # what a test is started with
 
 stage() { printf '\n=== %s (%s)\n' "$1" "$(date +%T)"; }
 
@@ -20,12 +21,16 @@ build_and_test() {
     cmake --preset "$preset" -DMINUANO_TESTS=ON -DMINUANO_WERROR=ON >/dev/null
     cmake --build --preset "$preset" -j "$jobs" -- --quiet
     stage "$preset: test"
-    ctest --preset "$preset" -j "$jobs" "$@"
+    "${still[@]}" ctest --preset "$preset" -j "$jobs" "$@"
 }
 
 run_release() { build_and_test release; }
 run_clang() { build_and_test clang -LE slow; }
-run_sanitize() { build_and_test sanitize -LE slow; }
+# Address space that moves by 32 bits, as Ubuntu 24.04 sets it, is more than the sanitizers of gcc 13 bear: it holds still.
+run_sanitize() {
+    if setarch -R true 2>/dev/null; then still=(setarch -R); fi
+    build_and_test sanitize -LE slow
+}
 
 stages=("$@")
 [ ${#stages[@]} -gt 0 ] || stages=(format release clang sanitize)

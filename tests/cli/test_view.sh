@@ -23,6 +23,7 @@ bars() {
     die "expected $1 bars, found $found: $(screen)"
 }
 
+tmux new-session -d -s probe cat 2>err || { echo "skipped: tmux cannot open a terminal here: $(cat err)"; exit 77; }
 tmux new-session -d -s view -x 80 -y 24 "env -u CI LC_ALL=C.UTF-8 PS1='ready ' sh" || die "tmux does not start"
 tmux send-keys -t view "'$MINUANO' train run.json --device reference --threads 1" Enter
 bars 1
