@@ -2,13 +2,26 @@
  * come with minuano. */
 #include "minuano/study.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #include "command.h"
 
-/* configs/demo.json of the source tree that this was built from, else of the installation. */
+/* configs/demo.json of the installation that this program lies in, wherever that was put, else of
+ * the source tree that it was built from. */
 static const char *own_config(mn_arena *arena)
 {
-    const char *source = mn_path(arena, MINUANO_SOURCE, "configs/demo.json");
-    return mn_file_exists(source) ? source : mn_path(arena, MINUANO_SHARE, "configs/demo.json");
+    char program[4096];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[length < 0 ? 0 : length] = '\0';
+    char *slash = strrchr(program, '/');
+    if (slash) {
+        *slash = '\0';
+        const char *share = mn_path(arena, program, MINUANO_SHARE);
+        const char *installed = mn_path(arena, share, "configs/demo.json");
+        if (mn_file_exists(installed)) return installed;
+    }
+    return mn_path(arena, MINUANO_SOURCE, "configs/demo.json");
 }
 
 /* The study's command line: its config, a place in the current directory, what the user said. */
