@@ -73,6 +73,7 @@ static json_t *result_json(const struct mn_spider_result *result)
     json_object_set_new(line, "gold", json_string(result->item->query));
     json_object_set_new(line, "reply", mn_json_text(result->reply, result->reply_length));
     json_object_set_new(line, "sql", mn_json_text(result->sql, result->sql_length));
+    json_object_set_new(line, "cut", json_boolean(result->cut));
     json_object_set_new(line, "tokens", json_integer(result->tokens));
     json_object_set_new(line, "finish_reason", json_string(finish));
     json_object_set_new(line, "logprob", json_real(result->logprob));
@@ -126,9 +127,9 @@ static mn_status make_prompts(void *user, const struct mn_model_config *config,
                               const mn_tokenizer *tokenizer)
 {
     struct spider_run *run = user;
-    (void)config;
-    return mn_spider_prompts(run->spider, NULL, run->count, &run->prompt, tokenizer, run->arena,
-                             &run->prompts);
+    const int room = mn_spider_room(config, (int)run->settings->max_new_tokens);
+    return mn_spider_prompts(run->spider, NULL, run->count, &run->prompt, room, tokenizer,
+                             run->arena, &run->prompts);
 }
 
 /* Every item, as if none were done yet. */

@@ -151,6 +151,7 @@ static mn_status tell(const struct judging *j, const struct judged *judged)
     const struct mn_spider_result result = {
         .item = &j->spider->items[judged->item.index],
         .adapter = judged->item.adapter,
+        .cut = judged->item.cut,
         .reply = judged->reply.data,
         .sql = judged->sql.data,
         .reply_length = judged->reply.length,

@@ -14,6 +14,7 @@ struct judging;
 struct judging_item {
     size_t index; /* in the split */
     int adapter;
+    bool cut;
     const struct mn_generation *generation; /* borrowed */
 };
 /* Until there is something to judge, the thread runs the gold queries of ahead[0 … count), which is

@@ -118,6 +118,7 @@ struct group {
 struct builder {
     const mn_spider *spider;
     const struct mn_spider_prompt *prompt;
+    size_t room; /* 0: any length */
     const mn_tokenizer *tokenizer;
     struct group *groups;
     size_t group_count;
@@ -173,12 +174,18 @@ static void find_prefix(struct builder *b, size_t g)
     if (length >= SHORTEST_PREFIX) group->length = length;
 }
 
-static void build_prompt(struct builder *b, size_t i, mn_arena *arena, struct mn_prompt *out)
+static void build_prompt(struct builder *b, size_t i, mn_arena *arena, struct mn_prompt *out,
+                         bool *cut)
 {
     struct group *group = &b->groups[b->group_of[i]];
     const struct mn_ids *whole = &b->whole[i];
     int32_t *ids = MN_NEW(arena, int32_t, whole->count);
     memcpy(ids, whole->item, whole->count * sizeof *ids);
+    *cut = b->room && whole->count > b->room;
+    if (*cut) {
+        *out = (struct mn_prompt){ids + whole->count - b->room, (int)b->room, -1};
+        return;
+    }
     if (group->length && group->prefix < 0) {
         group->prefix = (int)b->out->prefix_count++;
         b->out->prefixes[group->prefix] = (struct mn_prefix){ids, (int)group->length};
@@ -188,13 +195,16 @@ static void build_prompt(struct builder *b, size_t i, mn_arena *arena, struct mn
 }
 
 mn_status mn_spider_prompts(const mn_spider *spider, const size_t *index, size_t count,
-                            const struct mn_spider_prompt *prompt, const mn_tokenizer *tokenizer,
-                            mn_arena *arena, struct mn_spider_prompts *out)
+                            const struct mn_spider_prompt *prompt, int room,
+                            const mn_tokenizer *tokenizer, mn_arena *arena,
+                            struct mn_spider_prompts *out)
 {
     struct mn_spider_prompts prompts = {.prompts = MN_NEW(arena, struct mn_prompt, count + 1),
+                                        .cut = MN_NEW(arena, bool, count + 1),
                                         .count = count};
     struct builder b = {.spider = spider,
                         .prompt = prompt,
+                        .room = (size_t)room,
                         .tokenizer = tokenizer,
                         .groups = MN_NEW(arena, struct group, spider->count + 1),
                         .group_of = MN_NEW(arena, size_t, spider->count + 1),
@@ -213,7 +223,7 @@ mn_status mn_spider_prompts(const mn_spider *spider, const size_t *index, size_t
     for (size_t g = 0; g < b.group_count; g++)
         if (b.groups[g].asked) find_prefix(&b, g);
     for (size_t i = 0; i < count; i++)
-        build_prompt(&b, index ? index[i] : i, arena, &prompts.prompts[i]);
+        build_prompt(&b, index ? index[i] : i, arena, &prompts.prompts[i], &prompts.cut[i]);
     *out = prompts;
 done:
     for (size_t i = 0; i < spider->count; i++) mn_ids_free(&b.whole[i]);

@@ -90,15 +90,20 @@ MN_CHECKED mn_status mn_spider_prompt_text(const struct mn_spider_prompt *prompt
                                            const struct mn_spider_item *item, struct mn_text *out);
 
 /* Evaluation prompts of items[index[0 … count)]; index NULL: the first count. Ids of a prefix
- * followed by a prompt's own are exactly the ids of the whole prompt. Lives in the arena. */
+ * followed by a prompt's own are exactly the ids of the whole prompt. One of more than `room`
+ * tokens loses those on its left, as MMLU's do; room 0: none does. Lives in the arena. */
 struct mn_spider_prompts {
     struct mn_prefix *prefixes; /* (prefix_count) at most one a database */
     size_t prefix_count;
     struct mn_prompt *prompts; /* (count) */
+    bool *cut;                 /* (count) ids were lost on the left */
     size_t count;
 };
+/* What a model leaves of its positions beside the reply (new_tokens; 0: the default), at least half
+ * of them. */
+int mn_spider_room(const struct mn_model_config *model, int new_tokens);
 MN_CHECKED mn_status mn_spider_prompts(const mn_spider *spider, const size_t *index, size_t count,
-                                       const struct mn_spider_prompt *prompt,
+                                       const struct mn_spider_prompt *prompt, int room,
                                        const mn_tokenizer *tokenizer, mn_arena *arena,
                                        struct mn_spider_prompts *out);
 
@@ -166,6 +171,7 @@ struct mn_spider_result {
     size_t reply_length, sql_length;
     struct mn_verdict verdict;
     const char *gold_rows, *rows; /* mn_judge_gold_rows, mn_judge_rows */
+    bool cut;                     /* the prompt was */
     int tokens;                   /* generated, EOS not counted */
     enum mn_finish finish;
     double logprob;

@@ -134,7 +134,7 @@ static void test_prompts_may_be_made_before(void **state)
     struct mn_spider_prompts prompts;
     size_t index[QUESTIONS];
     for (size_t i = 0; i < QUESTIONS; i++) index[i] = 5 * i;
-    OK(mn_spider_prompts(f->spider, NULL, f->spider->count, &f->prompt, f->tokenizer, f->arena,
+    OK(mn_spider_prompts(f->spider, NULL, f->spider->count, &f->prompt, 0, f->tokenizer, f->arena,
                          &prompts));
     const struct mn_spider_evaluate_options options = {.prompt = f->prompt,
                                                        .prompts = &prompts,

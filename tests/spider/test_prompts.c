@@ -60,8 +60,8 @@ static void test_seed_prompts_have_the_ids_of_hugging_face(void **state)
     if (!real->spider || !real->tokenizer) SKIP("no real data: ../shared/data is absent");
     OK(mn_arena_open(&arena));
     OK(mn_spider_prompt_read(&prompt, "seed_train"));
-    OK(mn_spider_prompts(real->spider, NULL, real->spider->count, &prompt, real->tokenizer, arena,
-                         &prompts));
+    OK(mn_spider_prompts(real->spider, NULL, real->spider->count, &prompt, 0, real->tokenizer,
+                         arena, &prompts));
     OK(mn_spider_examples(real->spider, &prompt, real->tokenizer, MN_LOSS_ON_ALL, 1024, 0, arena,
                           &examples));
     OK(mn_jsonl_open(&golden, test_shared("golden_tokens.jsonl")));
@@ -100,8 +100,8 @@ static void check_prefixes(const struct real *real, const char *name, size_t pre
     mn_arena *arena;
     OK(mn_arena_open(&arena));
     OK(mn_spider_prompt_read(&prompt, name));
-    OK(mn_spider_prompts(real->spider, NULL, real->spider->count, &prompt, real->tokenizer, arena,
-                         &prompts));
+    OK(mn_spider_prompts(real->spider, NULL, real->spider->count, &prompt, 0, real->tokenizer,
+                         arena, &prompts));
     assert_int_equal(prompts.prefix_count, prefixes);
     for (size_t i = 0; i < prompts.count; i++) {
         mn_text_clear(&text);
@@ -115,7 +115,7 @@ static void check_prefixes(const struct real *real, const char *name, size_t pre
         assert_true(prompts.prompts[i].count > 0);
     }
     const size_t left[] = {700}; /* what a resumed run asks for is split as in the whole */
-    OK(mn_spider_prompts(real->spider, left, 1, &prompt, real->tokenizer, arena, &some));
+    OK(mn_spider_prompts(real->spider, left, 1, &prompt, 0, real->tokenizer, arena, &some));
     assert_int_equal(some.prompts[0].count, prompts.prompts[700].count);
     mn_text_free(&text);
     mn_ids_free(&ids);
@@ -131,6 +131,49 @@ static void test_prefix_and_rest_are_the_ids_of_the_whole(void **state)
     check_prefixes(real, "seed_few_shot", 1);
     check_prefixes(real, "{question}", 0);
     check_prefixes(real, "Q: {question}\n{schema}\nSQL:", 0);
+}
+
+static void test_a_prompt_without_room_loses_its_left(void **state)
+{
+    enum { ROOM = 400 };
+    struct real *real = *state;
+    struct mn_spider_prompt prompt;
+    struct mn_spider_prompts full, cut;
+    struct mn_ids expected = {0}, found = {0};
+    mn_arena *arena;
+    size_t lost = 0;
+    if (!real->spider || !real->tokenizer) SKIP("no real data: ../shared/data is absent");
+    OK(mn_arena_open(&arena));
+    OK(mn_spider_prompt_read(&prompt, "schema"));
+    OK(mn_spider_prompts(real->spider, NULL, real->spider->count, &prompt, 0, real->tokenizer,
+                         arena, &full));
+    OK(mn_spider_prompts(real->spider, NULL, real->spider->count, &prompt, ROOM, real->tokenizer,
+                         arena, &cut));
+    for (size_t i = 0; i < full.count; i++) {
+        whole(&full, i, &expected);
+        whole(&cut, i, &found);
+        const size_t skip = expected.count > ROOM ? expected.count - ROOM : 0;
+        assert_int_equal(found.count, expected.count - skip);
+        assert_memory_equal(found.item, expected.item + skip, found.count * sizeof *found.item);
+        assert_true(cut.cut[i] == (skip > 0));
+        assert_false(full.cut[i]);
+        lost += skip > 0;
+    }
+    assert_true(lost > 0 && lost < full.count);
+    mn_ids_free(&expected);
+    mn_ids_free(&found);
+    mn_arena_close(&arena);
+}
+
+static void test_room_is_what_a_reply_leaves_of_the_positions(void **state)
+{
+    (void)state;
+    struct mn_model_config config = {.max_positions = 1000};
+    assert_int_equal(mn_spider_room(&config, 300), 700);
+    assert_int_equal(mn_spider_room(&config, 900), 500);
+    assert_int_equal(mn_spider_room(&config, 0), 800);
+    config.sliding_window = 100;
+    assert_int_equal(mn_spider_room(&config, 30), 70);
 }
 
 static void test_examples_carry_loss_on_the_query_alone(void **state)
@@ -209,6 +252,8 @@ int main(void)
         cmocka_unit_test(test_an_unknown_prompt_is_refused),
         cmocka_unit_test(test_seed_prompts_have_the_ids_of_hugging_face),
         cmocka_unit_test(test_prefix_and_rest_are_the_ids_of_the_whole),
+        cmocka_unit_test(test_a_prompt_without_room_loses_its_left),
+        cmocka_unit_test(test_room_is_what_a_reply_leaves_of_the_positions),
         cmocka_unit_test(test_examples_carry_loss_on_the_query_alone),
     };
     return cmocka_run_group_tests(tests, open_real, close_real);
