@@ -64,6 +64,7 @@ mn_status study_keep_spider(struct run *run, int system, const struct mn_spider_
                                       .verdict = result->verdict,
                                       .tokens = result->tokens,
                                       .stopped = result->finish == MN_FINISH_STOP,
+                                      .cut = result->cut,
                                       .logprob = result->logprob,
                                       .gold_rows = result->gold_rows,
                                       .rows = result->rows};

@@ -244,6 +244,9 @@
     X(NOTE_CUT, \
       "{} MMLU prompts were longer than the model's context and were cut on the left.", \
       "{} prompts do MMLU passavam do contexto do modelo e foram cortados à esquerda.") \
+    X(NOTE_SPIDER_CUT, \
+      "{} Spider prompts were longer than the model's context and were cut on the left.", \
+      "{} prompts do Spider passavam do contexto do modelo e foram cortados à esquerda.") \
     X(NOTE_INTERVALS, \
       "Intervals are 95 %: Wilson's for one accuracy; for a change, a paired bootstrap of whole " \
       "databases or subjects, with ends moved out for their small number (Hesterberg); within one " \

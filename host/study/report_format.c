@@ -215,7 +215,7 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
         MN_NEW(arena, const char *,
                REMARKS + (last - protocol) + PROBE_REMARKS * (ptrdiff_t)report->system_count);
     int64_t adapters = 0; /* the baseline is none */
-    int64_t databases = 0, subjects = 0, missing = 0, unparsed = 0, cut = 0;
+    int64_t databases = 0, subjects = 0, missing = 0, unparsed = 0, cut = 0, spider_cut = 0;
     for (size_t i = 0; i + 1 < report->system_count; i++) {
         databases = report->comparisons[i].spider[MN_HARDNESSES].clusters;
         subjects = report->comparisons[i].mmlu_micro.clusters;
@@ -226,6 +226,8 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
         unparsed += report->systems[i].mmlu.micro.unparsed;
         for (size_t q = 0; q < report->systems[i].mmlu_count; q++)
             cut += report->systems[i].mmlu_rows[q].cut;
+        for (size_t q = 0; q < report->systems[i].spider_count; q++)
+            spider_cut += report->systems[i].spider_rows[q].cut;
     }
     const struct {
         bool holds;
@@ -241,6 +243,7 @@ const char **report_remarks(const struct mn_report *report, enum mn_language lan
         {adapters >= MANY_ADAPTERS, SAY_NOTE_MANY, adapters},
         {unparsed > 0, SAY_NOTE_UNPARSED, unparsed},
         {cut > 0, SAY_NOTE_CUT, cut},
+        {spider_cut > 0, SAY_NOTE_SPIDER_CUT, spider_cut},
         {true, SAY_NOTE_INTERVALS, 0},
         {true, SAY_NOTE_FLIPS, 0},
     };

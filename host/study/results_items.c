@@ -15,7 +15,8 @@ static void read_spider(sqlite3_stmt *s, mn_arena *arena, struct mn_spider_row *
                                   .stopped = sqlite3_column_int(s, 14) != 0,
                                   .logprob = sqlite3_column_double(s, 15),
                                   .gold_rows = column_text(s, arena, 16, NULL),
-                                  .rows = column_text(s, arena, 17, NULL)};
+                                  .rows = column_text(s, arena, 17, NULL),
+                                  .cut = sqlite3_column_int(s, 18) != 0};
     out->reply = column_text(s, arena, 4, &out->reply_length);
     out->sql = column_text(s, arena, 5, &out->sql_length);
     for (int h = 0; hardness && h < MN_HARDNESS_UNKNOWN; h++)
@@ -79,7 +80,7 @@ mn_status mn_results_add_spider(mn_results *results, int system, const struct mn
     MN_TRY(add_spider_question(results, row));
     MN_TRY(store_prepare(results,
                          "INSERT INTO spider_item VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-                         " ?11, ?12, ?13, ?14)",
+                         " ?11, ?12, ?13, ?14, ?15)",
                          &s));
     sqlite3_bind_int(s, 1, system);
     sqlite3_bind_int64(s, 2, row->index);
@@ -95,6 +96,7 @@ mn_status mn_results_add_spider(mn_results *results, int system, const struct mn
     sqlite3_bind_int(s, 12, row->tokens);
     sqlite3_bind_int(s, 13, row->stopped);
     sqlite3_bind_double(s, 14, row->logprob);
+    sqlite3_bind_int(s, 15, row->cut);
     return store_finish(results, s);
 }
 
@@ -156,7 +158,7 @@ mn_status mn_results_spider(mn_results *results, int system, mn_arena *arena,
     MN_TRY(store_prepare(results,
                          "SELECT item, db_id, question, gold, reply, sql, hardness, official,"
                          " distinct_kept, seed, error, message, no_rows, tokens, stopped, logprob,"
-                         " gold_rows, rows FROM spider_item JOIN spider_question USING(item)"
+                         " gold_rows, rows, cut FROM spider_item JOIN spider_question USING(item)"
                          " WHERE system = ?1 ORDER BY item",
                          &statement));
     sqlite3_bind_int(statement, 1, system);

@@ -6,7 +6,7 @@
  * simply done again. */
 #include "store.h"
 
-enum { APPLICATION = 0x6d6e7374 /* "mnst" */, VERSION = 5 };
+enum { APPLICATION = 0x6d6e7374 /* "mnst" */, VERSION = 6 };
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -29,7 +29,7 @@ static const char schema[] =
     " item INTEGER NOT NULL REFERENCES spider_question, reply TEXT NOT NULL, sql TEXT NOT NULL,"
     " official INTEGER, distinct_kept INTEGER, seed INTEGER, error TEXT, message TEXT NOT NULL,"
     " no_rows INTEGER NOT NULL, rows TEXT, tokens INTEGER NOT NULL, stopped INTEGER NOT NULL,"
-    " logprob REAL, PRIMARY KEY(system, item)) WITHOUT ROWID;"
+    " logprob REAL, cut INTEGER NOT NULL, PRIMARY KEY(system, item)) WITHOUT ROWID;"
     "CREATE TABLE mmlu_question(subject TEXT NOT NULL, item INTEGER NOT NULL,"
     " answer INTEGER NOT NULL, question TEXT, a TEXT, b TEXT, c TEXT, d TEXT,"
     " PRIMARY KEY(subject, item)) WITHOUT ROWID;"

@@ -82,6 +82,7 @@ struct mn_spider_row {
     struct mn_verdict verdict;
     int tokens;
     bool stopped; /* by EOS, not by the limit */
+    bool cut;     /* the prompt was, at the left */
     double logprob;
     const char *gold_rows,
         *rows; /* what the queries returned, see mn_sql_show; NULL or "": nothing */

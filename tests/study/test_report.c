@@ -29,6 +29,7 @@ static void add_spider(mn_results *results, int system, int64_t index, const cha
         .reply_length = 1,
         .sql_length = 1,
         .hardness = hardness,
+        .cut = hardness == MN_EASY,
         .verdict = {.official = verdict, .distinct = verdict, .seed = verdict}};
     OK(mn_results_add_spider(results, system, &row));
 }
@@ -196,6 +197,7 @@ static void test_all_forms_carry_the_same_numbers(void **state)
                          "| +33.3 [+25.0, +50.0] | 3 / 1 | 0.625 |"));
     assert_non_null(strstr(markdown, "| model | ../../a/tiny |"));
     assert_non_null(strstr(markdown, "2 Spider answers could not be judged"));
+    assert_non_null(strstr(markdown, "4 Spider prompts were longer than the model's context"));
     FILE *file = fopen(test_scratch("run/terminal"), "w");
     assert_non_null(file);
     mn_report_terminal(&report, MN_ENGLISH, file);

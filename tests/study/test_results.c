@@ -42,6 +42,7 @@ static struct mn_spider_row spider_row(int64_t index)
                                               .no_rows = true},
                                   .tokens = 9,
                                   .stopped = true,
+                                  .cut = true,
                                   .logprob = -0.1,
                                   .gold_rows = "{\"rows\":1}",
                                   .rows = "{\"rows\":2}"};
@@ -97,6 +98,7 @@ static void test_results_give_back_what_they_were_given(void **state)
     assert_string_equal(rows[1].gold_rows, row.gold_rows);
     assert_string_equal(rows[1].rows, row.rows);
     assert_true(rows[1].logprob == row.logprob && rows[1].stopped && rows[1].tokens == 9);
+    assert_true(rows[1].cut);
     OK(mn_results_mmlu(results, 0, 0, *state, &answers, &count));
     assert_int_equal(count, 2);
     assert_string_equal(answers[0].subject, "anatomy");
@@ -155,7 +157,7 @@ static void test_results_of_another_version_are_refused(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     FAILS(mn_results_open(&results, path, false), MN_UNSUPPORTED,
-          "expected results of version 5, found 1: finish or report this study with");
+          "expected results of version 6, found 1: finish or report this study with");
 }
 
 static void test_results_refuse_what_contradicts_them(void **state)
