@@ -59,7 +59,7 @@ static mn_status read_profile_steps(struct train_settings *settings)
 }
 
 static mn_status spider_examples(const struct train_settings *settings,
-                                 const mn_tokenizer *tokenizer, mn_arena *arena,
+                                 const mn_tokenizer *tokenizer, int length, mn_arena *arena,
                                  struct mn_examples *out)
 {
     struct mn_spider_prompt prompt;
@@ -67,8 +67,8 @@ static mn_status spider_examples(const struct train_settings *settings,
     mn_status st;
     MN_GO(mn_spider_prompt_read(&prompt, settings->prompt));
     MN_GO(mn_spider_open(&spider, settings->spider, settings->split));
-    MN_GO(mn_spider_examples(spider, &prompt, tokenizer, settings->train.loss_on,
-                             (int)settings->train.max_length, (size_t)settings->limit, arena, out));
+    MN_GO(mn_spider_examples(spider, &prompt, tokenizer, settings->train.loss_on, length,
+                             (size_t)settings->limit, arena, out));
 done:
     mn_spider_close(&spider);
     return st;
@@ -78,11 +78,14 @@ static mn_status read_examples(const struct train_settings *settings, const char
                                struct opened_model *opened, mn_arena *arena,
                                struct mn_examples *out)
 {
+    struct mn_model_config model;
+    MN_TRY(mn_model_config_read(&model, folder));
+    const int length = mn_train_length(&settings->train, &model);
     if (settings->spider || mn_file_exists(mn_path(arena, folder, "tokenizer.model")))
         MN_TRY(mn_tokenizer_open(&opened->tokenizer, folder));
-    if (settings->spider) return spider_examples(settings, opened->tokenizer, arena, out);
+    if (settings->spider) return spider_examples(settings, opened->tokenizer, length, arena, out);
     return mn_examples_read(out, arena, opened->tokenizer, settings->jsonl, settings->train.loss_on,
-                            (int)settings->train.max_length);
+                            length);
 }
 
 /* --- the plan --------------------------------------------------------------------------------- */

@@ -23,7 +23,7 @@ struct examples {
 };
 
 static mn_status make_examples(struct run *run, const struct mn_study_training *training,
-                               struct examples *examples)
+                               const struct mn_model_config *model, struct examples *examples)
 {
     const struct mn_train_settings *settings = &training->settings, *of = examples->of;
     if (of && of->loss_on == settings->loss_on && of->max_length == settings->max_length)
@@ -32,7 +32,7 @@ static mn_status make_examples(struct run *run, const struct mn_study_training *
     mn_arena_reset(examples->arena);
     examples->list = (struct mn_examples){0};
     examples->of = settings;
-    return study_examples(run, training, examples->arena, &examples->list);
+    return study_examples(run, training, model, examples->arena, &examples->list);
 }
 
 /* Plans as if the weights were packed, which takes most beside them. */
@@ -43,7 +43,7 @@ static mn_status fit_training(struct run *run, const struct mn_study_training *t
     const struct mn_model_options packed = {options->quantization, .keep_packed = true};
     mn_device *device = run->study->device;
     struct mn_train_plan plan;
-    MN_TRY(make_examples(run, training, examples));
+    MN_TRY(make_examples(run, training, config, examples));
     MN_TRY(mn_train_plan(device, config, &packed, &examples->list, &training->settings,
                          run->study->ranks->size, &plan));
     mn_status st =
@@ -78,7 +78,7 @@ static mn_status forecast_training(struct run *run, const struct mn_study_traini
                                    struct mn_study_forecast_system *system)
 {
     struct mn_train_plan plan;
-    MN_TRY(make_examples(run, training, examples));
+    MN_TRY(make_examples(run, training, &run->model->config, examples));
     MN_TRY(mn_train_plan(run->study->device, &run->model->config, &run->model->options,
                          &examples->list, &training->settings, run->study->ranks->size, &plan));
     system->steps = plan.steps;

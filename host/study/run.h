@@ -99,7 +99,8 @@ MN_CHECKED mn_status study_check_probes(const struct run *run);
 const char *study_training_folder(const struct run *run, const struct mn_study_training *training);
 /* What it is trained on. */
 MN_CHECKED mn_status study_examples(struct run *run, const struct mn_study_training *training,
-                                    mn_arena *arena, struct mn_examples *out);
+                                    const struct mn_model_config *model, mn_arena *arena,
+                                    struct mn_examples *out);
 /* Trains, or goes on training, records the adapter, and puts it and its points into run->asked; as
  * far as this run's phases say. An adapter that is needed and neither there nor trained now is
  * MN_INVALID. */

@@ -101,12 +101,14 @@ const char *study_training_folder(const struct run *run, const struct mn_study_t
     return mn_path(run->arena, base, training->name);
 }
 
-mn_status study_examples(struct run *run, const struct mn_study_training *training, mn_arena *arena,
+mn_status study_examples(struct run *run, const struct mn_study_training *training,
+                         const struct mn_model_config *model, mn_arena *arena,
                          struct mn_examples *out)
 {
-    return mn_spider_examples(
-        run->train, &run->prompt, run->tokenizer, (enum mn_loss_on)training->settings.loss_on,
-        (int)training->settings.max_length, (size_t)run->settings->spider.train_limit, arena, out);
+    return mn_spider_examples(run->train, &run->prompt, run->tokenizer,
+                              (enum mn_loss_on)training->settings.loss_on,
+                              mn_train_length(&training->settings, model),
+                              (size_t)run->settings->spider.train_limit, arena, out);
 }
 
 static mn_status train(struct run *run, const struct mn_study_training *training, int system,
@@ -119,11 +121,11 @@ static mn_status train(struct run *run, const struct mn_study_training *training
     mn_arena *scratch = NULL;
     mn_status st;
     MN_GO(mn_arena_open(&scratch));
-    MN_GO(study_examples(run, training, scratch, &examples));
+    MN_GO(study_examples(run, training, &run->model->config, scratch, &examples));
     if (examples.truncated || examples.dropped)
-        mn_warn("%s: %lld of %zu examples were cut at %lld tokens, %lld had no loss token left",
+        mn_warn("%s: %lld of %zu examples were cut at %d tokens, %lld had no loss token left",
                 training->name, (long long)examples.truncated, examples.count,
-                (long long)training->settings.max_length, (long long)examples.dropped);
+                mn_train_length(&settings, &run->model->config), (long long)examples.dropped);
     if (run->settings->evaluate.checkpoints) settings.keep_checkpoints = 0; /* all of them */
     MN_GO(open_probe(run, &settings, system, scratch, &asked));
     MN_GO(mn_train(run->model, &examples, &settings, &probe, run->study->ranks, folder, out));

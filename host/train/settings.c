@@ -10,6 +10,12 @@ const char *const mn_loss_on_names[] = {"completion", "all", NULL};
 static const struct mn_setting rows[] = {MN_TRAIN_ROWS(struct mn_train_settings, )};
 const struct mn_settings mn_train_settings_table = {"minuano train", rows, MN_COUNT(rows)};
 
+int mn_train_length(const struct mn_train_settings *settings, const struct mn_model_config *model)
+{
+    const int longest = mn_longest_sequence(model);
+    return settings->max_length < longest ? (int)settings->max_length : longest;
+}
+
 mn_status mn_train_lora(const struct mn_train_settings *settings, struct mn_lora_config *out)
 {
     struct mn_lora_config lora = {.rank = (int)settings->rank,

@@ -141,8 +141,9 @@ extern const char *const mn_schedule_names[], *const mn_loss_on_names[];
                      "run micro-batches together up to so many tokens: faster, same step; 0: not", \
                      .low = 0, .high = 1e9),                                                       \
         MN_TRAIN_ROW(type, at, "train.max_length", MN_SETTING_INT, max_length, "1024",             \
-                     "tokens of an example; what is longer is cut at the right", .low = 2,         \
-                     .high = 1048576),                                                             \
+                     "tokens of an example, and no more than the model has positions; what is "    \
+                     "longer is cut at the right",                                                 \
+                     .low = 2, .high = 1048576),                                                   \
         MN_TRAIN_ROW(type, at, "train.learning_rate", MN_SETTING_REAL, learning_rate, "0.0002",    \
                      "peak of the schedule", .low = 0, .high = 100),                               \
         MN_TRAIN_ROW(type, at, "train.beta1", MN_SETTING_REAL, beta1, "0.9",                       \
@@ -187,6 +188,10 @@ extern const char *const mn_schedule_names[], *const mn_loss_on_names[];
         MN_TRAIN_ROW(type, at, "stop.mmlu_drop", MN_SETTING_REAL, stop_mmlu_drop, "0",             \
                      "stop when MMLU is more than so many points below the first probe; 0: never", \
                      .low = 0, .high = 100)
+
+/* Where examples for this model are cut: at max_length, or at what its positions allow where that
+ * is less. */
+int mn_train_length(const struct mn_train_settings *settings, const struct mn_model_config *model);
 
 /* The adapter that the settings ask for, base_model empty. Not of lora.initial. */
 MN_CHECKED mn_status mn_train_lora(const struct mn_train_settings *settings,

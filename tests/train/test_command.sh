@@ -63,7 +63,10 @@ expect_code 1 'run.json: no examples to train on: 1 found' train --data-jsonl "$
 [ ! -e "$work/none" ] || fail "a run without examples left a folder"
 awk 'BEGIN { for (i = 0; i < 200; i++) ones = ones ",1"; ones = substr(ones, 2); print "{\"ids\":[" ones "],\"loss_mask\":[" ones "]}" }' \
     >"$work/long.jsonl"
-expect_code 1 'run.json: example 0: 200 tokens, but the model sees at most 128: lower' train --data-jsonl "$work/long.jsonl" --output "$work/none"
+# The model's 128 positions cut what train.max_length would leave.
+"$MINUANO" train "$work/run.json" --device reference --data-jsonl "$work/long.jsonl" --output "$work/cut" --train-steps 1 --train-batch 1 \
+    --train-accumulation 1 >"$work/log" 2>&1 || { cat "$work/log"; fail "an example longer than the positions"; }
+grep -q 'train: 1 examples (1 cut, ' "$work/log" && grep -q '"tokens":128,' "$work/cut/metrics.jsonl" || { cat "$work/log"; fail "128 positions"; }
 expect_code 1 'cannot open' train --data-jsonl "$work/none.jsonl"
 expect_code 2 'unknown option' train --train-stepps 5
 expect_code 2 'unknown key "train.stepps"; did you mean "train.steps"' train --set train.stepps=5
