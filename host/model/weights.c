@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "internal.h"
+#include "minuano/parallel.h"
 
 static bool packed(const struct mn_model_options *options)
 {
@@ -63,24 +64,48 @@ size_t mn_model_bytes(const mn_device *device, const struct mn_model_config *con
     return pool.used;
 }
 
-/* cos and sin of position / theta^(2i/head_dim), with transformers' fp32 steps. */
-static mn_status fill_rope_table(mn_model *model)
+/* The rotary table: cos and sin of position / theta^(2i/head_dim), with transformers' fp32 steps.
+ * Mistral-7B's four million of them take one thread 0.4 s. */
+enum { ROPE_ROWS = 512 };
+struct rope {
+    float *table;   /* (positions, 2 half) */
+    float *inverse; /* (half) */
+    int positions, half;
+};
+
+static mn_status fill_rope_rows(void *job, size_t block)
 {
-    const int positions = mn_longest_sequence(&model->config), half = model->config.head_dim / 2;
-    const size_t bytes = (size_t)positions * 2 * (size_t)half * sizeof(float);
-    float *table = mn_realloc(NULL, bytes, 1);
-    for (int i = 0; i < half; i++) {
-        const float exponent = (float)(2 * i) / (float)(2 * half);
-        const float inverse = 1.0f / (float)pow(model->config.rope_theta, exponent);
-        for (int p = 0; p < positions; p++) {
-            const float angle = (float)p * inverse;
-            table[(int64_t)p * 2 * half + i] = (float)cos(angle);
-            table[(int64_t)p * 2 * half + half + i] = (float)sin(angle);
+    const struct rope *rope = job;
+    const int first = (int)block * ROPE_ROWS, half = rope->half;
+    for (int p = first; p < first + ROPE_ROWS && p < rope->positions; p++) {
+        float *row = rope->table + (int64_t)p * 2 * half;
+        for (int i = 0; i < half; i++) {
+            const float angle = (float)p * rope->inverse[i];
+            row[i] = (float)cos(angle);
+            row[half + i] = (float)sin(angle);
         }
     }
+    return MN_OK;
+}
+
+static mn_status fill_rope_table(mn_model *model)
+{
+    struct rope rope = {.positions = mn_longest_sequence(&model->config),
+                        .half = model->config.head_dim / 2};
+    const size_t bytes = (size_t)rope.positions * 2 * (size_t)rope.half * sizeof(float);
+    rope.table = mn_realloc(NULL, bytes, 1);
+    rope.inverse = mn_realloc(NULL, (size_t)rope.half, sizeof *rope.inverse);
+    for (int i = 0; i < rope.half; i++) {
+        const float exponent = (float)(2 * i) / (float)(2 * rope.half);
+        rope.inverse[i] = 1.0f / (float)pow(model->config.rope_theta, exponent);
+    }
     mn_status st =
-        model->device->calls->upload(model->device, (float *)model->rope_table, table, bytes);
-    free(table);
+        mn_parallel(0, ((size_t)rope.positions + ROPE_ROWS - 1) / ROPE_ROWS, fill_rope_rows, &rope);
+    if (st == MN_OK)
+        st = model->device->calls->upload(model->device, (float *)model->rope_table, rope.table,
+                                          bytes);
+    free(rope.table);
+    free(rope.inverse);
     return st;
 }
 
