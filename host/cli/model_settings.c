@@ -1,6 +1,7 @@
 /* model_settings.c: from the settings of a model to an open one. */
 #include "model_settings.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "minuano/audit.h"
@@ -27,25 +28,41 @@ mn_status resolve_model(const struct invocation *call, const char *name, const c
     return mn_hub_resolve(call->arena, name, hub_cache_folder(call), folder);
 }
 
-/* What goes on beside the opening of a model: the command's data beside the device's, then
- * tokenizer and prompts beside the weights. */
+/* What goes on beside the opening of a model. */
 struct beside {
     const struct preparation *preparation; /* NULL: the tokenizer alone */
     const char *folder, *tokenizer_path;
     struct mn_model_config config;
     mn_tokenizer *tokenizer;
     mn_task *task;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    enum { READING, READ, NOT_READ } data;
 };
 
-static mn_status read_beside(void *user)
+static mn_status read_data(struct beside *b)
 {
-    const struct beside *b = user;
-    return b->preparation->read(b->preparation->user);
+    mn_status st = b->preparation ? b->preparation->read(b->preparation->user) : MN_OK;
+    pthread_mutex_lock(&b->lock);
+    b->data = st == MN_OK ? READ : NOT_READ;
+    pthread_cond_signal(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+    return st;
 }
 
-static mn_status tokenize_beside(void *user)
+/* Waits for that. */
+static bool data_is_read(struct beside *b)
+{
+    pthread_mutex_lock(&b->lock);
+    while (b->data == READING) pthread_cond_wait(&b->changed, &b->lock);
+    pthread_mutex_unlock(&b->lock);
+    return b->data == READ;
+}
+
+static mn_status prepare(void *user)
 {
     struct beside *b = user;
+    MN_TRY(read_data(b));
     if (!mn_file_exists(b->tokenizer_path))
         return !b->preparation
                    ? MN_OK
@@ -96,15 +113,17 @@ mn_status open_model(const struct invocation *call, const struct model_settings 
                      const struct preparation *preparation, struct opened_model *out)
 {
     struct opened_model opened = {.eos = -1};
-    struct beside b = {.preparation = preparation};
+    struct beside b = {.preparation = preparation,
+                       .lock = PTHREAD_MUTEX_INITIALIZER,
+                       .changed = PTHREAD_COND_INITIALIZER};
     mn_status st;
     MN_GO(resolve_model(call, settings->model, &b.folder));
     b.tokenizer_path = mn_path(call->arena, b.folder, "tokenizer.model");
-    if (preparation) mn_task_begin(&b.task, read_beside, &b);
-    MN_GO(meet(&b, open_device(call, &opened.device)));
     MN_GO(mn_model_config_read(&b.config, b.folder));
-    mn_task_begin(&b.task, tokenize_beside, &b);
-    st = meet(&b, open_weights(settings, &b, &opened));
+    mn_task_begin(&b.task, prepare, &b);
+    st = open_device(call, &opened.device);
+    if (st == MN_OK && data_is_read(&b)) st = open_weights(settings, &b, &opened);
+    st = meet(&b, st);
     opened.tokenizer = b.tokenizer; /* in a failure, too, so that it is closed */
     if (st != MN_OK) goto done;
     opened.eos = opened.model->config.eos;
@@ -113,6 +132,8 @@ mn_status open_model(const struct invocation *call, const struct model_settings 
     opened = (struct opened_model){0};
 done:
     close_model(&opened);
+    pthread_mutex_destroy(&b.lock);
+    pthread_cond_destroy(&b.changed);
     return st;
 }
 

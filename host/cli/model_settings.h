@@ -64,9 +64,9 @@ struct opened_model {
 /* What a command prepares on a thread of its own while its model is opened. The functions must not
  * use the invocation's arena. */
 struct preparation {
-    /* While the device is opened: a failure ends the command before a weight is read. */
+    /* First: a failure ends the command before a weight is read. */
     mn_status (*read)(void *user);
-    /* While the weights are read. */
+    /* Then, perhaps while weights are read. */
     mn_status (*prompts)(void *user, const struct mn_model_config *config,
                          const mn_tokenizer *tokenizer);
     void *user;
