@@ -86,7 +86,10 @@ static void *judging_main(void *argument)
         j->running = false;
         if (j->status != MN_OK) mn_text_puts(&j->message, mn_error());
         if (done) *MN_PUSH(&j->judged) = judged;
-        pthread_cond_broadcast(&j->changed);
+        /* Who waits does so for the last reply, or to tell: waking him for each would cost more
+         * than most verdicts. */
+        if (j->telling || j->taken == j->waiting.count || j->status != MN_OK)
+            pthread_cond_broadcast(&j->changed);
     }
     pthread_mutex_unlock(&j->lock);
     return NULL;
