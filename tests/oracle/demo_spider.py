@@ -86,14 +86,14 @@ def write(out, seed):
     for db in demo_databases.DATABASES:
         db.write(out / "database" / db.name / f"{db.name}.sqlite")
     for name, pairs in splits(seed).items():
-        rows = []
+        rows, levels = [], Counter()
         for item, question in pairs:
             sql = parse_of(item.query, item.database)
-            rows.append(
-                {"db_id": item.database.name, "question": question, "query": item.sql, "sql": sql}
-            )
+            levels[hardness(sql)] += 1
+            rows.append({"db_id": item.database.name, "question": question, "query": item.sql})
+            if name == "dev":  # training asks for no hardness
+                rows[-1]["sql"] = sql
         write_json(out / f"{name}.json", rows)
-        levels = Counter(hardness(row["sql"]) for row in rows)
         print(
             f"{name}: {len(rows)} questions, "
             f"{len({(r['db_id'], r['query']) for r in rows})} queries, {dict(levels)}"
