@@ -20,7 +20,9 @@ static const struct mn_setting rows[] = {
     {"input", MN_SETTING_STRING, offsetof(struct generate_settings, input), NULL,
      "JSONL: lines {\"prompt\"}, {\"prompt_ids\"} or {\"messages\"}", .required = true},
     {"output", MN_SETTING_STRING, offsetof(struct generate_settings, output), NULL,
-     "JSONL: {\"ids\", \"text\", \"finish_reason\", \"logprob\"}, in order", .required = true},
+     "JSONL: {\"ids\", \"text\", \"finish_reason\", \"logprob\"}, in order; a stop's EOS is among "
+     "the ids, and not in the text",
+     .required = true},
     {"max_new_tokens", MN_SETTING_INT, offsetof(struct generate_settings, max_new_tokens), NULL,
      "tokens a completion has at most", .required = true, .low = 1, .high = 1 << 20},
     {"temperature", MN_SETTING_REAL, offsetof(struct generate_settings, temperature), "0",
@@ -94,6 +96,8 @@ static mn_status finished(void *user, size_t index, const struct mn_generation *
     json_t *ids = json_array(), *result = json_object();
     for (int i = 0; i < generation->count; i++)
         json_array_append_new(ids, json_integer(generation->ids[i]));
+    if (generation->finish == MN_FINISH_STOP) /* as Hugging Face's generate gives them */
+        json_array_append_new(ids, json_integer(job->opened.eos));
     json_object_set_new(result, "ids", ids);
     mn_status st = MN_OK;
     if (job->opened.tokenizer)

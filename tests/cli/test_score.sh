@@ -8,19 +8,26 @@ score() { # INPUT OUTPUT OPTIONS...
     ok score --model "$model" --device reference --input "$input" --output "$output" "$@"
 }
 
+# logprob_of FILE LINE
+logprob_of() { sed -n "$2p" "$1" | sed 's/.*"logprob":\([-0-9.e]*\).*/\1/'; }
+close() { echo "$1 $2" | awk '{ d = $1 - $2; exit !(d < 1e-4 && d > -1e-4) }' || die "$3: generate says $1, score $2"; }
+
 printf '{"prompt_ids":[1,50,60]}\n{"prompt_ids":[1,70]}\n' >prompts
 ok generate --model "$model" --device reference --input prompts --output written --max-new-tokens 8 --temperature 1
 sed 's/.*"ids":\(\[[0-9,]*\]\).*/{"prompt_ids":[1,50,60],"completion_ids":\1}/; 2s/50,60/70/' written >in
 score in out1
 [ "$(wc -l <out1)" = 2 ] || die "expected 2 lines"
 grep -vqE '^\{"tokens":\[[0-9,]*\],"logprobs":\[[-0-9.,e]*\],"logprob":-[0-9.e-]+\}$' out1 && die "another form: $(cat out1)"
-for line in 1 2; do
-    finish=$(sed -n ${line}p written | sed 's/.*"finish_reason":"\([a-z]*\)".*/\1/')
-    [ "$finish" = length ] || continue # a stop counts the EOS too
-    a=$(sed -n ${line}p written | sed 's/.*"logprob":\([-0-9.e]*\).*/\1/')
-    b=$(sed -n ${line}p out1 | sed 's/.*"logprob":\([-0-9.e]*\).*/\1/')
-    echo "$a $b" | awk '{ d = $1 - $2; exit !(d < 1e-4 && d > -1e-4) }' || die "line $line: generate says $a, score $b"
-done
+for line in 1 2; do close "$(logprob_of written $line)" "$(logprob_of out1 $line)" "line $line"; done
+
+# A completion that stops: its EOS is its last id, and counts.
+printf '{"messages":[{"role":"user","content":"What is the capital of France?"}]}\n' >question
+ok tokenize --model "$model" --input question --output question_ids
+ok generate --model "$model" --device reference --input question --output stopped --max-new-tokens 60
+grep -q '"ids":\[[0-9,]*,2\],"text":"[^"]*[^<>"]","finish_reason":"stop"' stopped || die "it does not stop with an EOS: $(cat stopped)"
+sed 's/"ids"/"prompt_ids"/; s/}$/,"completion_ids":'"$(sed 's/.*"ids":\(\[[0-9,]*\]\).*/\1/' stopped)"'}/' question_ids >in_stopped
+score in_stopped out_stopped
+close "$(logprob_of stopped 1)" "$(logprob_of out_stopped 1)" "a stop"
 
 # Text is cut where the ids leave the prompt's own; order and company change nothing.
 printf '{"prompt":"The capital of France is","completion":" Paris."}\n{"prompt":"a","completion":""}\n' >text
