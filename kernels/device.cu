@@ -1,8 +1,7 @@
 /* device.cu: the CUDA device: memory, copies through pinned staging, events, captured graphs.
  *
  * One stream carries everything, so that order is program order. An upload copies its bytes into
- * pinned memory and returns; large ones are copied there by several threads, for one cannot read
- * the page cache as fast as the bus takes it. */
+ * pinned memory and returns; several threads do that together, see copiers. */
 #include <cuda_profiler_api.h>
 #include <nvtx3/nvToolsExt.h>
 
@@ -10,16 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "attention_cudnn.cuh"
 #include "common.cuh"
 #include "gemm.cuh"
 #include "group.cuh"
+#include "minuano/file.h"
+#include "minuano/parallel.h"
 
-enum { STAGES = 3, MARKS = 16, COPIERS_MAX = 8, ALIGNMENT = 256 };
+enum { STAGES = 3, MARKS = 16, COPIERS_MAX = 15, ALIGNMENT = 256 };
 static const size_t STAGE_BYTES = (size_t)32 << 20;
-static const size_t SHARED_COPY = (size_t)1 << 20; /* above, threads pay */
+static const size_t SHARED_COPY = (size_t)4 << 20; /* from here on threads pay */
+static const size_t COPY_PIECE = (size_t)1 << 20;
 
 /* Pinned memory that is filled piece by piece, and again once its copies are done. */
 struct stage {
@@ -28,10 +29,34 @@ struct stage {
     bool left;
 };
 
+/* Copies by several threads: one cannot read the page cache as fast as the bus takes it. They are
+ * started by the first large copy and sleep between two; one that cannot be had is done without. */
+struct source {
+    const char *memory; /* NULL: a file */
+    int file;
+    int64_t offset;
+};
+
+struct copiers {
+    pthread_t thread[COPIERS_MAX];
+    int count; /* besides the caller's; -1: not started yet */
+    pthread_mutex_t lock;
+    pthread_cond_t begun, ended;
+    unsigned round; /* a copy each */
+    bool open;      /* the round may be joined */
+    bool closing;
+    int active; /* threads in it */
+    char *to;   /* of the round */
+    struct source from;
+    size_t bytes, next; /* next: atomic */
+    int error;          /* errno; atomic */
+};
+
 struct cuda_device {
     struct mn_device device;
     struct mn_stream_state stream;
-    int index, copiers;
+    int index;
+    struct copiers copiers;
     struct stage stage[STAGES];
     int current;
     size_t used; /* of the current stage */
@@ -84,36 +109,91 @@ static void device_release(mn_device *device, void *memory)
 /* --- copies
  * --------------------------------------------------------------------------------------------- */
 
-struct copier {
-    char *to;
-    const char *from;
-    size_t bytes;
-};
-
-static void *copy_stripe(void *argument)
+static void copy_pieces(struct copiers *c)
 {
-    const struct copier *job = static_cast<const struct copier *>(argument);
-    memcpy(job->to, job->from, job->bytes);
+    for (;;) {
+        size_t at = __atomic_fetch_add(&c->next, COPY_PIECE, __ATOMIC_RELAXED);
+        if (at >= c->bytes) break;
+        size_t piece = c->bytes - at < COPY_PIECE ? c->bytes - at : COPY_PIECE;
+        int error = 0;
+        if (c->from.memory)
+            memcpy(c->to + at, c->from.memory + at, piece);
+        else
+            error = mn_read_at(c->from.file, c->to + at, piece, c->from.offset + (int64_t)at);
+        if (error) __atomic_store_n(&c->error, error, __ATOMIC_RELAXED);
+    }
+}
+
+static void *copier_main(void *argument)
+{
+    struct copiers *c = static_cast<struct copiers *>(argument);
+    unsigned seen = 0;
+    pthread_mutex_lock(&c->lock);
+    while (!c->closing) {
+        if (!c->open || c->round == seen) {
+            pthread_cond_wait(&c->begun, &c->lock);
+            continue;
+        }
+        seen = c->round;
+        c->active++;
+        pthread_mutex_unlock(&c->lock);
+        copy_pieces(c);
+        pthread_mutex_lock(&c->lock);
+        if (--c->active == 0) pthread_cond_signal(&c->ended);
+    }
+    pthread_mutex_unlock(&c->lock);
     return NULL;
 }
 
-/* memcpy by several threads; a thread that cannot be had is done without. */
-static void copy_to_stage(char *to, const char *from, size_t bytes, int copiers)
+static void copiers_init(struct copiers *c)
 {
-    struct copier job[COPIERS_MAX];
-    pthread_t thread[COPIERS_MAX];
-    bool running[COPIERS_MAX] = {};
-    if (bytes < SHARED_COPY) copiers = 1;
-    size_t stripe = (bytes / copiers + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    for (int i = copiers - 1; i >= 0; i--) {
-        size_t begin = i * stripe < bytes ? i * stripe : bytes;
-        size_t end = i + 1 < copiers && begin + stripe < bytes ? begin + stripe : bytes;
-        job[i] = {to + begin, from + begin, end - begin};
-        if (i > 0) running[i] = pthread_create(&thread[i], NULL, copy_stripe, &job[i]) == 0;
-        if (!running[i]) copy_stripe(&job[i]);
+    c->count = -1;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->begun, NULL);
+    pthread_cond_init(&c->ended, NULL);
+}
+
+static void copiers_start(struct copiers *c)
+{
+    int wanted = mn_processors() - 1;
+    if (wanted > COPIERS_MAX) wanted = COPIERS_MAX;
+    c->count = 0;
+    while (c->count < wanted && pthread_create(&c->thread[c->count], NULL, copier_main, c) == 0)
+        c->count++;
+}
+
+static void copiers_stop(struct copiers *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->closing = true;
+    pthread_cond_broadcast(&c->begun);
+    pthread_mutex_unlock(&c->lock);
+    for (int i = 0; i < c->count; i++) pthread_join(c->thread[i], NULL);
+    pthread_cond_destroy(&c->begun);
+    pthread_cond_destroy(&c->ended);
+    pthread_mutex_destroy(&c->lock);
+}
+
+static mn_status copy_to_stage(struct copiers *c, char *to, struct source from, size_t bytes)
+{
+    const bool shared = bytes >= SHARED_COPY;
+    if (shared && c->count < 0) copiers_start(c);
+    c->to = to, c->from = from, c->bytes = bytes, c->next = 0, c->error = 0;
+    if (shared) {
+        pthread_mutex_lock(&c->lock);
+        c->round++;
+        c->open = true;
+        pthread_cond_broadcast(&c->begun);
+        pthread_mutex_unlock(&c->lock);
     }
-    for (int i = 1; i < copiers; i++)
-        if (running[i]) pthread_join(thread[i], NULL);
+    copy_pieces(c);
+    if (shared) {
+        pthread_mutex_lock(&c->lock);
+        c->open = false;
+        while (c->active > 0) pthread_cond_wait(&c->ended, &c->lock);
+        pthread_mutex_unlock(&c->lock);
+    }
+    return c->error ? mn_fail(MN_IO, "cannot read: %s", strerror(c->error)) : MN_OK;
 }
 
 /* Leaves the current stage and waits until the next is free. */
@@ -129,7 +209,7 @@ static mn_status next_stage(struct cuda_device *cuda)
     return MN_OK;
 }
 
-static mn_status device_upload(mn_device *device, void *to, const void *from, size_t bytes)
+static mn_status upload_from(mn_device *device, void *to, struct source from, size_t bytes)
 {
     struct cuda_device *cuda = self(device);
     if (cuda->stream.capturing)
@@ -142,15 +222,27 @@ static mn_status device_upload(mn_device *device, void *to, const void *from, si
         }
         size_t piece = bytes < left ? bytes : left;
         char *staged = cuda->stage[cuda->current].memory + cuda->used;
-        copy_to_stage(staged, static_cast<const char *>(from), piece, cuda->copiers);
+        MN_TRY(copy_to_stage(&cuda->copiers, staged, from, piece));
         CUDA_TRY("upload: cudaMemcpyAsync",
                  cudaMemcpyAsync(to, staged, piece, cudaMemcpyHostToDevice, cuda->stream.stream));
         cuda->used += (piece + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
         to = static_cast<char *>(to) + piece;
-        from = static_cast<const char *>(from) + piece;
+        from.memory = from.memory ? from.memory + piece : NULL;
+        from.offset += (int64_t)piece;
         bytes -= piece;
     }
     return MN_OK;
+}
+
+static mn_status device_upload(mn_device *device, void *to, const void *from, size_t bytes)
+{
+    return upload_from(device, to, {static_cast<const char *>(from), -1, 0}, bytes);
+}
+
+static mn_status device_upload_file(mn_device *device, void *to, int file, int64_t offset,
+                                    size_t bytes)
+{
+    return upload_from(device, to, {NULL, file, offset}, bytes);
 }
 
 static mn_status device_synchronize(mn_device *device)
@@ -172,7 +264,7 @@ static mn_status device_download(mn_device *device, void *to, const void *from, 
         CUDA_TRY("download: cudaMemcpyAsync",
                  cudaMemcpyAsync(staged, from, piece, cudaMemcpyDeviceToHost, cuda->stream.stream));
         CUDA_TRY("download", cudaStreamSynchronize(cuda->stream.stream));
-        copy_to_stage(static_cast<char *>(to), staged, piece, cuda->copiers);
+        MN_TRY(copy_to_stage(&cuda->copiers, static_cast<char *>(to), {staged, -1, 0}, piece));
         to = static_cast<char *>(to) + piece;
         from = static_cast<const char *>(from) + piece;
         bytes -= piece;
@@ -295,6 +387,7 @@ static void device_close(mn_device *device)
 {
     struct cuda_device *cuda = self(device);
     if (cuda->stream.stream) cudaStreamSynchronize(cuda->stream.stream);
+    copiers_stop(&cuda->copiers);
     group_close(&cuda->stream.group);
 #ifdef MN_WITH_CUDNN
     attention_library_close(&cuda->stream.attention);
@@ -317,6 +410,7 @@ static const struct mn_device_calls calls = {
     .allocate = device_allocate,
     .release = device_release,
     .upload = device_upload,
+    .upload_file = device_upload_file,
     .download = device_download,
     .copy = device_copy,
     .fill = device_fill,
@@ -373,10 +467,6 @@ static mn_status take_resources(struct cuda_device *cuda)
         CUDA_TRY("pinned staging", cudaHostAlloc(reinterpret_cast<void **>(&cuda->stage[i].memory),
                                                  STAGE_BYTES, cudaHostAllocDefault));
     }
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    cuda->copiers = processors < 1             ? 1
-                    : processors > COPIERS_MAX ? (int)COPIERS_MAX
-                                               : (int)processors;
     return gemm_library_open(&cuda->stream.gemm);
 }
 
@@ -390,6 +480,7 @@ extern "C" mn_status mn_cuda_device_open(mn_device **out, int index)
     cuda->device.ops = &mn_cuda_ops;
     cuda->device.attention = "own";
     cuda->device.calls = &calls;
+    copiers_init(&cuda->copiers);
     mn_status st = take_gpu(cuda, index);
     if (st == MN_OK) st = take_resources(cuda);
     if (st != MN_OK) {

@@ -36,16 +36,32 @@ mn_status mn_mapping_open(struct mn_mapping *out, const char *path)
         if (data == MAP_FAILED)
             st = fail_errno("map", path);
         else
-            *out = (struct mn_mapping){.data = data, .size = (size_t)info.st_size};
+            *out = (struct mn_mapping){.data = data, .size = (size_t)info.st_size, .file = fd};
     }
-    close(fd);
+    if (st != MN_OK || info.st_size == 0) close(fd);
     return st;
 }
 
 void mn_mapping_close(struct mn_mapping *mapping)
 {
-    if (mapping->data) munmap((void *)mapping->data, mapping->size);
+    if (mapping->data) {
+        munmap((void *)mapping->data, mapping->size);
+        close(mapping->file);
+    }
     *mapping = (struct mn_mapping){0};
+}
+
+int mn_read_at(int file, void *to, size_t bytes, int64_t offset)
+{
+    while (bytes > 0) {
+        ssize_t some = pread(file, to, bytes, offset);
+        if (some < 0 && errno == EINTR) continue;
+        if (some <= 0) return some < 0 ? errno : EIO;
+        to = (char *)to + some;
+        bytes -= (size_t)some;
+        offset += some;
+    }
+    return 0;
 }
 
 mn_status mn_file_read(mn_arena *arena, const char *path, char **out, size_t *size)

@@ -26,8 +26,9 @@ static mn_status load_from_file(struct weight_source *source, mn_act *out, const
     const int64_t room = (int64_t)file->staging_bytes / width;
     for (int64_t i = 0, n; i < tensor->count; i += n) {
         n = tensor->count - i < room ? tensor->count - i : room;
-        MN_TRY(device->calls->upload(device, file->staging, (const char *)tensor->data + i * width,
-                                     (size_t)(n * width)));
+        mn_status st = device->calls->upload_file(device, file->staging, tensor->descriptor,
+                                                  tensor->offset + i * width, (size_t)(n * width));
+        if (st != MN_OK) return mn_fail_in(st, "%s: tensor %s", tensor->file, name);
         MN_TRY(device->ops->load_convert(mn_act_at(device, out, i), file->staging, tensor->type, n,
                                          device->stream));
     }

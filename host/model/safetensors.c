@@ -238,7 +238,12 @@ static mn_status open_file(mn_tensors *t, struct tensor_list *out, const char *p
     path = mn_arena_strdup(t->arena, path);
     MN_TRY(mn_mapping_open(mapping, path));
     t->mappings++;
-    return mn_tensors_parse(out, t->arena, mapping->data, mapping->size, path);
+    MN_TRY(mn_tensors_parse(out, t->arena, mapping->data, mapping->size, path));
+    for (size_t i = 0; i < out->count; i++) {
+        out->item[i].descriptor = mapping->file;
+        out->item[i].offset = (const unsigned char *)out->item[i].data - mapping->data;
+    }
+    return MN_OK;
 }
 
 /* Every tensor of the shard must be mapped to that shard, so that a mix of two downloads is seen.

@@ -9,6 +9,7 @@
 
 #include "kernel.h"
 #include "minuano/arena.h"
+#include "minuano/file.h"
 #include "minuano/parallel.h"
 
 enum { ALIGNMENT = 256, MARKS = 16, MOST_THREADS = 64 };
@@ -67,6 +68,13 @@ static mn_status upload(mn_device *device, void *to, const void *from, size_t by
     (void)device;
     if (bytes) memcpy(to, from, bytes);
     return MN_OK;
+}
+
+static mn_status upload_file(mn_device *device, void *to, int file, int64_t offset, size_t bytes)
+{
+    (void)device;
+    const int error = mn_read_at(file, to, bytes, offset);
+    return error == 0 ? MN_OK : mn_fail(MN_IO, "cannot read: %s", strerror(error));
 }
 
 static mn_status copy(mn_device *device, void *to, const void *from, size_t bytes)
@@ -180,6 +188,7 @@ static const struct mn_device_calls calls = {
     .allocate = allocate,
     .release = release,
     .upload = upload,
+    .upload_file = upload_file,
     .download = upload,
     .copy = copy,
     .fill = fill,

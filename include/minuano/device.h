@@ -40,6 +40,9 @@ struct mn_device_calls {
                           size_t bytes); /* 256-byte aligned, contents undefined */
     void (*release)(mn_device *device, void *memory);
     mn_status (*upload)(mn_device *device, void *to, const void *from, size_t bytes);
+    /* The same from an open file: a mapping of weights would cost more in page tables than their
+     * copy. The message is without the file's name. */
+    mn_status (*upload_file)(mn_device *device, void *to, int file, int64_t offset, size_t bytes);
     mn_status (*download)(mn_device *device, void *to, const void *from, size_t bytes);
     mn_status (*copy)(mn_device *device, void *to, const void *from,
                       size_t bytes); /* within the device */

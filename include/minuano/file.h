@@ -10,6 +10,10 @@
 
 #include "minuano/arena.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The whole file, with a zero byte behind it that `size` does not count. size may be NULL. */
 MN_CHECKED mn_status mn_file_read(mn_arena *arena, const char *path, char **out, size_t *size);
 
@@ -17,9 +21,14 @@ MN_CHECKED mn_status mn_file_read(mn_arena *arena, const char *path, char **out,
 struct mn_mapping {
     const unsigned char *data;
     size_t size;
+    int file; /* where there is data: its descriptor, open as long as the mapping */
 };
 MN_CHECKED mn_status mn_mapping_open(struct mn_mapping *out, const char *path);
 void mn_mapping_close(struct mn_mapping *mapping);
+
+/* Exactly these bytes of an open file, without its pages being mapped. 0, or an errno; EIO where
+ * the file ends before. */
+int mn_read_at(int file, void *to, size_t bytes, int64_t offset);
 
 /* What is written to as it is, not replaced: a device, a pipe, /dev/stdout. */
 bool mn_is_stream(const char *path);
@@ -71,4 +80,7 @@ MN_CHECKED mn_status mn_directory_list(mn_arena *arena, const char *path, char *
 /* Lower-case hexadecimal SHA-256 with a zero byte behind it. */
 void mn_sha256(const void *data, size_t size, char out[65]);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -6,6 +6,10 @@
 
 #include "minuano/status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Processors that this process may use. */
 int mn_processors(void);
 
@@ -27,4 +31,7 @@ void mn_task_begin(mn_task **out, mn_task_work *work, void *job);
  */
 MN_CHECKED mn_status mn_task_end(mn_task **task);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

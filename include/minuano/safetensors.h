@@ -20,6 +20,8 @@ struct mn_tensor {
     int64_t shape[MN_TENSOR_DIMS];
     int64_t count;
     const void *data; /* in the mapping, aligned to 1 byte only */
+    int descriptor;   /* of the file, ... */
+    int64_t offset;   /* ... where the same bytes begin here; unset when written */
 };
 
 typedef struct mn_tensors mn_tensors;

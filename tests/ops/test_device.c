@@ -25,6 +25,40 @@ static void test_device_memory_is_aligned_and_copied(void **state)
     }
 }
 
+/* Odd places and sizes, below and above what threads share and what is staged at once. */
+static void test_device_uploads_from_files(void **state)
+{
+    enum { BYTES = (67 << 20) + 5 };
+    static const struct {
+        int offset, bytes;
+    } parts[] = {{0, 1}, {3, 1000}, {1, (4 << 20) + 1}, {5, BYTES - 5}};
+    struct pair *p = *state;
+    unsigned char *content = mn_realloc(NULL, BYTES, 1), *back = mn_realloc(NULL, BYTES, 1);
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    for (int i = 0; i < BYTES; i++) content[i] = (unsigned char)(i * 2654435761u >> 24);
+    assert_int_equal(fwrite(content, 1, BYTES, file), BYTES);
+    assert_int_equal(fflush(file), 0);
+    ON_BOTH(p, d)
+    {
+        void *memory;
+        OK(d->calls->allocate(d, &memory, BYTES));
+        for (size_t i = 0; i < MN_COUNT(parts); i++) {
+            const size_t bytes = (size_t)parts[i].bytes;
+            OK(d->calls->fill(d, memory, 7, bytes));
+            OK(d->calls->upload_file(d, memory, fileno(file), parts[i].offset, bytes));
+            OK(d->calls->download(d, back, memory, bytes));
+            assert_memory_equal(back, content + parts[i].offset, bytes);
+        }
+        FAILS(d->calls->upload_file(d, memory, fileno(file), 1, BYTES), MN_IO, "cannot read");
+        FAILS(d->calls->upload_file(d, memory, -1, 0, 10), MN_IO, "cannot read");
+        d->calls->release(d, memory);
+    }
+    fclose(file);
+    free(content);
+    free(back);
+}
+
 static void test_device_tells_its_memory_and_refuses_more(void **state)
 {
     struct pair *p = *state;
@@ -102,6 +136,7 @@ static void test_reference_table_is_complete(void **state)
 
 static const struct CMUnitTest tests[] = {
     PAIR_TEST(test_device_memory_is_aligned_and_copied),
+    PAIR_TEST(test_device_uploads_from_files),
     PAIR_TEST(test_device_tells_its_memory_and_refuses_more),
     PAIR_TEST(test_device_marks_measure_time),
     PAIR_TEST(test_device_capture_does_the_work),
