@@ -57,6 +57,15 @@ grep -q 'cmake --fresh --preset release' calls || die "it was not configured ane
 door 0 'minuano 0' --version
 grep -q cmake calls && die "it was configured twice: $(cat calls)"
 
+# A formatter that the system does not have keeps nobody from the tests.
+mkdir "a checkout/minuano.git/tests"
+printf '#!/bin/sh\necho tests run\n' >"a checkout/minuano.git/tests/run.sh"
+chmod +x "a checkout/minuano.git/tests/run.sh"
+play dpkg-query 'case $4 in clang-format-14) exit 1 ;; esac' 'printf "install ok installed"'
+play apt-get 'case $* in *clang-format-14) exit 100 ;; esac'
+door 0 'without clang-format 14 the format is not checked' test
+grep -qx 'tests run' out || die "it ran no tests: $(cat out err)"
+
 rm bin/dpkg-query bin/ninja
 door 1 'neither Debian nor Ubuntu; please install: gcc g++ ninja pkg-config jansson sqlite3 libcrypto' demo
 echo passed
