@@ -11,8 +11,10 @@ static uint64_t seed = DEFAULT_SEED;
 
 void pair_options(int argc, char **argv)
 {
-    for (int i = 1; i + 1 < argc; i++)
+    for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], "--seed") == 0) seed = strtoull(argv[i + 1], NULL, 10);
+        if (strcmp(argv[i], "--only") == 0) cmocka_set_test_filter(argv[i + 1]);
+    }
 }
 
 int pair_open(void **state)

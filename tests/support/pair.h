@@ -38,7 +38,7 @@ struct pair {
 };
 
 /* A test program: PAIR_MAIN(tests) with tests[] of PAIR_TEST(function). `--seed N` for other
- * numbers than the default's. */
+ * numbers than the default's, `--only '*forward*'` for some of its tests. */
 #define PAIR_TEST(function) cmocka_unit_test_teardown(function, pair_after)
 #define PAIR_MAIN(tests)                                                                           \
     int main(int argc, char **argv)                                                                \
