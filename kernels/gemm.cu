@@ -15,7 +15,7 @@ enum {
 };
 static const size_t SCRATCH = (size_t)32 << 20; /* what cuBLAS recommends for Hopper */
 
-/* A class of shapes that share a choice: token counts by their size, all else exactly. */
+/* A class of shapes that share a choice: rows by their size, all else exactly. */
 struct shape_class {
     int64_t ldd, lda, ldb;
     int rows, cols, depth, flags;
@@ -73,15 +73,15 @@ void gemm_library_close(struct gemm_library **library)
 /* --- classes of shapes
  * ---------------------------------------------------------------------------- */
 
-/* A count of tokens rounded up to 1, 1.5 times a power of two: ragged batches share choices. Few
- * tokens to a multiple of 8, the step of tiles: a tile chosen for fewer rows would not hold them,
- * and the weights would be read twice. */
-static int size_class(int tokens)
+/* Rows rounded up to 1, 1.5 times a power of two: ragged batches share choices. Few rows to a
+ * multiple of 8, the step of tiles: a tile chosen for fewer would not hold them, and the weights
+ * would be read twice. */
+static int size_class(int rows)
 {
-    if (tokens <= FEW_ROWS) return (tokens + 7) / 8 * 8;
-    int power = 64;
-    while (power < tokens && power < 1 << 29) power *= 2;
-    return power > 64 && tokens <= power / 4 * 3 ? power / 4 * 3 : power;
+    if (rows <= FEW_ROWS) return (rows + 7) / 8 * 8;
+    int power = FEW_ROWS;
+    while (power < rows && power < 1 << 29) power *= 2;
+    return rows <= power / 4 * 3 ? power / 4 * 3 : power;
 }
 
 static int alignment(const void *p)
@@ -103,11 +103,8 @@ static struct shape_class classify(const struct gemm *g)
     struct shape_class shape;
     memset(&shape, 0, sizeof shape); /* padding is hashed and compared, too */
     shape.ldd = g->ldd, shape.lda = g->lda, shape.ldb = g->ldb;
-    shape.rows = g->a_by_column ? g->rows : size_class(g->rows);
-    shape.depth = g->a_by_column ? size_class(g->depth) : g->depth;
-    shape.cols = g->cols;
-    shape.flags =
-        g->a_by_column | g->b_by_column << 1 | g->d_is_f32 << 2 | common_alignment(g) << 3;
+    shape.rows = size_class(g->rows), shape.cols = g->cols, shape.depth = g->depth;
+    shape.flags = g->b_by_column | common_alignment(g) << 1;
     return shape;
 }
 
@@ -136,23 +133,17 @@ struct problem {
 static mn_status describe(struct problem *p, const struct gemm *g)
 {
     cublasOperation_t first = g->b_by_column ? CUBLAS_OP_T : CUBLAS_OP_N;
-    cublasOperation_t second = g->a_by_column ? CUBLAS_OP_T : CUBLAS_OP_N;
     cublasStatus_t st = cublasLtMatmulDescInit(&p->product, CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (st == CUBLAS_STATUS_SUCCESS)
         st = cublasLtMatmulDescSetAttribute(&p->product, CUBLASLT_MATMUL_DESC_TRANSA, &first,
                                             sizeof first);
     if (st == CUBLAS_STATUS_SUCCESS)
-        st = cublasLtMatmulDescSetAttribute(&p->product, CUBLASLT_MATMUL_DESC_TRANSB, &second,
-                                            sizeof second);
-    if (st == CUBLAS_STATUS_SUCCESS)
         st = cublasLtMatrixLayoutInit(&p->first, CUDA_R_16BF, g->b_by_column ? g->depth : g->cols,
                                       g->b_by_column ? g->cols : g->depth, g->ldb);
     if (st == CUBLAS_STATUS_SUCCESS)
-        st = cublasLtMatrixLayoutInit(&p->second, CUDA_R_16BF, g->a_by_column ? g->rows : g->depth,
-                                      g->a_by_column ? g->depth : g->rows, g->lda);
+        st = cublasLtMatrixLayoutInit(&p->second, CUDA_R_16BF, g->depth, g->rows, g->lda);
     if (st == CUBLAS_STATUS_SUCCESS)
-        st = cublasLtMatrixLayoutInit(&p->d, g->d_is_f32 ? CUDA_R_32F : CUDA_R_16BF, g->cols,
-                                      g->rows, g->ldd);
+        st = cublasLtMatrixLayoutInit(&p->d, CUDA_R_16BF, g->cols, g->rows, g->ldd);
     return st == CUBLAS_STATUS_SUCCESS ? MN_OK
                                        : blas_failed(g->op, "description of the product", st);
 }
@@ -161,9 +152,10 @@ static cublasStatus_t multiply(struct gemm_library *library, struct problem *p,
                                const struct gemm *g, const cublasLtMatmulAlgo_t *algorithm,
                                float beta, cudaStream_t stream)
 {
-    return cublasLtMatmul(library->handle, &p->product, &g->alpha, g->b, &p->first, g->a,
-                          &p->second, &beta, g->d, &p->d, g->d, &p->d, algorithm, library->scratch,
-                          SCRATCH, stream);
+    const float alpha = 1.0f;
+    return cublasLtMatmul(library->handle, &p->product, &alpha, g->b, &p->first, g->a, &p->second,
+                          &beta, g->d, &p->d, g->d, &p->d, algorithm, library->scratch, SCRATCH,
+                          stream);
 }
 
 /* --- the choice
@@ -171,11 +163,11 @@ static cublasStatus_t multiply(struct gemm_library *library, struct problem *p,
 
 /* The library's candidates, its favourite first. */
 static mn_status candidates(struct gemm_library *library, struct problem *p, const struct gemm *g,
-                            bool may_split, cublasLtMatmulHeuristicResult_t *result, int *count)
+                            cublasLtMatmulHeuristicResult_t *result, int *count)
 {
     cublasLtMatmulPreferenceOpaque_t preference;
     uint32_t reductions =
-        may_split ? CUBLASLT_REDUCTION_SCHEME_MASK : CUBLASLT_REDUCTION_SCHEME_NONE;
+        g->rows <= FEW_ROWS ? CUBLASLT_REDUCTION_SCHEME_MASK : CUBLASLT_REDUCTION_SCHEME_NONE;
     uint32_t aligned = (uint32_t)common_alignment(g);
     cublasStatus_t st = cublasLtMatmulPreferenceInit(&preference);
     if (st == CUBLAS_STATUS_SUCCESS)
@@ -202,8 +194,7 @@ static mn_status candidates(struct gemm_library *library, struct problem *p, con
 
 /* Adds up every element's bits, each times an odd number of its place: integers, whose sum has no
  * order. Block: a row at a time. */
-template <class BITS>
-static __global__ void digest_kernel(unsigned long long *out, const BITS *d, int rows, int cols,
+static __global__ void digest_kernel(unsigned long long *out, const uint16_t *d, int rows, int cols,
                                      int64_t ldd)
 {
     unsigned long long sum = 0;
@@ -221,12 +212,8 @@ static cudaError_t digest(struct gemm_library *library, const struct gemm *g, cu
 {
     enum { BLOCKS = 512, THREADS = 256 };
     cudaMemsetAsync(library->digest, 0, sizeof *out, stream);
-    if (g->d_is_f32)
-        digest_kernel<<<BLOCKS, THREADS, 0, stream>>>(
-            library->digest, static_cast<const uint32_t *>(g->d), g->rows, g->cols, g->ldd);
-    else
-        digest_kernel<<<BLOCKS, THREADS, 0, stream>>>(
-            library->digest, static_cast<const uint16_t *>(g->d), g->rows, g->cols, g->ldd);
+    digest_kernel<<<BLOCKS, THREADS, 0, stream>>>(
+        library->digest, reinterpret_cast<const uint16_t *>(g->d), g->rows, g->cols, g->ldd);
     cudaMemcpyAsync(out, library->digest, sizeof *out, cudaMemcpyDeviceToHost, stream);
     return cudaStreamSynchronize(stream);
 }
@@ -283,8 +270,8 @@ static mn_status choose(cublasLtMatmulAlgo_t *out, struct problem *p, const stru
     }
     cublasLtMatmulHeuristicResult_t result[CANDIDATES];
     int count = 0;
-    bool few = g->a_by_column || g->rows <= FEW_ROWS;
-    MN_TRY(candidates(library, p, g, few, result, &count));
+    bool few = g->rows <= FEW_ROWS;
+    MN_TRY(candidates(library, p, g, result, &count));
     timed = timed && !few && !s->capturing;
     *out = result[timed ? fastest(library, p, g, result, count, s->stream) : 0].algo;
     if (timed || few) {
@@ -314,8 +301,7 @@ mn_status gemm_run(const struct gemm *g, mn_stream s)
         /* Remembered from a neighbour in the class, and not fit for this very shape. */
         cublasLtMatmulHeuristicResult_t result[CANDIDATES];
         int count = 0;
-        MN_TRY(candidates(s->gemm, &problem, g, g->a_by_column || g->rows <= FEW_ROWS, result,
-                          &count));
+        MN_TRY(candidates(s->gemm, &problem, g, result, &count));
         st = multiply(s->gemm, &problem, g, &result[0].algo, g->beta, s->stream);
     }
     return st == CUBLAS_STATUS_SUCCESS ? MN_OK : blas_failed(g->op, "cublasLtMatmul", st);

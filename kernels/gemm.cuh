@@ -14,17 +14,16 @@
 MN_CHECKED mn_status gemm_library_open(struct gemm_library **out);
 void gemm_library_close(struct gemm_library **library);
 
-/* d (rows, cols) = alpha · a·b + beta · d, all row-major: a (rows, depth), or (depth, rows) when
- * a_by_column; b (depth, cols), or (cols, depth) when b_by_column. */
+/* d (rows, cols) = a·b + beta · d, all row-major: a (rows, depth); b (depth, cols), or
+ * (cols, depth) when b_by_column. */
 struct gemm {
     const char *op; /* for messages */
-    void *d;
+    __nv_bfloat16 *d;
     const __nv_bfloat16 *a, *b;
     int rows, cols, depth;
     int64_t ldd, lda, ldb;
-    bool a_by_column = false, b_by_column = false;
-    bool d_is_f32 = false; /* else bf16 */
-    float alpha, beta = 0.0f;
+    bool b_by_column = false;
+    float beta = 0.0f;
 };
 MN_CHECKED mn_status gemm_run(const struct gemm *call, mn_stream s);
 /* Chooses for a call that will accumulate (beta != 0) while d may still be overwritten. */

@@ -89,7 +89,7 @@ extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args
     const __nv_bfloat16 *weight;
     MN_TRY(expand(&weight, &args->weight, args->workspace, s));
     struct gemm base = {.op = "linear_forward",
-                        .d = args->y,
+                        .d = bf16(args->y),
                         .a = bf16(args->x),
                         .b = weight,
                         .rows = args->rows,
@@ -98,8 +98,7 @@ extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args
                         .ldd = args->ldy,
                         .lda = args->ldx,
                         .ldb = args->weight.in,
-                        .b_by_column = true,
-                        .alpha = 1.0f};
+                        .b_by_column = true};
     const bool skinny = skinny_fits(&base);
     if (args->lora.parts > 0 || args->group_count > 0) {
         const struct mn_lora_group all = {0, args->rows, args->lora};
@@ -169,7 +168,7 @@ extern "C" mn_status mn_cuda_linear_backward(const struct mn_linear_backward *ar
     const __nv_bfloat16 *weight;
     MN_TRY(expand(&weight, &args->weight, args->workspace, s));
     struct gemm base = {.op = "linear_backward",
-                        .d = args->dx,
+                        .d = bf16(args->dx),
                         .a = bf16(args->dy),
                         .b = weight,
                         .rows = args->rows,
@@ -177,8 +176,7 @@ extern "C" mn_status mn_cuda_linear_backward(const struct mn_linear_backward *ar
                         .depth = args->weight.out,
                         .ldd = args->weight.in,
                         .lda = args->ldy,
-                        .ldb = args->weight.in,
-                        .alpha = 1.0f};
+                        .ldb = args->weight.in};
     if (args->lora.parts > 0) {
         MN_TRY(gemm_prepare(&base, s));
         MN_TRY(adapter_backward(args, s));

@@ -143,16 +143,15 @@ static __global__ void __launch_bounds__(SKINNY_THREADS, GROUPS == 1 ? 2 : 1)
 
 bool skinny_fits(const struct gemm *g)
 {
-    return g->rows <= SKINNY_ROWS && !g->a_by_column && g->b_by_column && !g->d_is_f32 &&
-           g->alpha == 1.0f && g->lda < LD_MAX && g->ldb < LD_MAX && g->cols % (2 * 16) == 0 &&
-           g->depth % (SPLITS * CHUNK) == 0 && is_wide(g->a, g->depth, g->lda) &&
-           is_wide(g->b, g->depth, g->ldb);
+    return g->rows <= SKINNY_ROWS && g->b_by_column && g->lda < LD_MAX && g->ldb < LD_MAX &&
+           g->cols % (2 * 16) == 0 && g->depth % (SPLITS * CHUNK) == 0 &&
+           is_wide(g->a, g->depth, g->lda) && is_wide(g->b, g->depth, g->ldb);
 }
 
 template <int TILES, int GROUPS>
 static mn_status launch(const struct gemm *g, bool b_is_old, mn_stream s)
 {
-    const struct skinny args = {.d = static_cast<__nv_bfloat16 *>(g->d),
+    const struct skinny args = {.d = g->d,
                                 .a = g->a,
                                 .b = g->b,
                                 .rows = g->rows,
