@@ -161,13 +161,17 @@ static cublasStatus_t multiply(struct gemm_library *library, struct problem *p,
 /* --- the choice
  * -------------------------------------------------------------------------------------- */
 
-/* The library's candidates, its favourite first. */
-static mn_status candidates(struct gemm_library *library, struct problem *p, const struct gemm *g,
+/* The library's candidates for a product like g with so many rows, its favourite first. */
+static mn_status candidates(struct gemm_library *library, const struct gemm *g, int rows,
                             cublasLtMatmulHeuristicResult_t *result, int *count)
 {
+    struct gemm asked = *g;
+    struct problem p;
+    asked.rows = rows;
+    MN_TRY(describe(&p, &asked));
     cublasLtMatmulPreferenceOpaque_t preference;
     uint32_t reductions =
-        g->rows <= FEW_ROWS ? CUBLASLT_REDUCTION_SCHEME_MASK : CUBLASLT_REDUCTION_SCHEME_NONE;
+        rows <= FEW_ROWS ? CUBLASLT_REDUCTION_SCHEME_MASK : CUBLASLT_REDUCTION_SCHEME_NONE;
     uint32_t aligned = (uint32_t)common_alignment(g);
     cublasStatus_t st = cublasLtMatmulPreferenceInit(&preference);
     if (st == CUBLAS_STATUS_SUCCESS)
@@ -184,11 +188,11 @@ static mn_status candidates(struct gemm_library *library, struct problem *p, con
         st = cublasLtMatmulPreferenceSetAttribute(&preference, operands[i], &aligned,
                                                   sizeof aligned);
     if (st == CUBLAS_STATUS_SUCCESS)
-        st = cublasLtMatmulAlgoGetHeuristic(library->handle, &p->product, &p->first, &p->second,
-                                            &p->d, &p->d, &preference, CANDIDATES, result, count);
+        st = cublasLtMatmulAlgoGetHeuristic(library->handle, &p.product, &p.first, &p.second, &p.d,
+                                            &p.d, &preference, CANDIDATES, result, count);
     if (st != CUBLAS_STATUS_SUCCESS || *count == 0)
         return mn_fail(MN_DEVICE, "%s: cuBLASLt has no product of (%d, %d) by (%d, %d): %s", g->op,
-                       g->rows, g->depth, g->depth, g->cols, cublasLtGetStatusName(st));
+                       rows, g->depth, g->depth, g->cols, cublasLtGetStatusName(st));
     return MN_OK;
 }
 
@@ -271,7 +275,7 @@ static mn_status choose(cublasLtMatmulAlgo_t *out, struct problem *p, const stru
     cublasLtMatmulHeuristicResult_t result[CANDIDATES];
     int count = 0;
     bool few = g->rows <= FEW_ROWS;
-    MN_TRY(candidates(library, p, g, result, &count));
+    MN_TRY(candidates(library, g, shape.rows, result, &count));
     timed = timed && !few && !s->capturing;
     *out = result[timed ? fastest(library, p, g, result, count, s->stream) : 0].algo;
     if (timed || few) {
@@ -298,10 +302,10 @@ mn_status gemm_run(const struct gemm *g, mn_stream s)
     MN_TRY(choose(&algorithm, &problem, g, g->beta == 0.0f, s));
     cublasStatus_t st = multiply(s->gemm, &problem, g, &algorithm, g->beta, s->stream);
     if (st == CUBLAS_STATUS_NOT_SUPPORTED || st == CUBLAS_STATUS_INVALID_VALUE) {
-        /* Remembered from a neighbour in the class, and not fit for this very shape. */
+        /* Chosen for the class, and not fit for this very shape. */
         cublasLtMatmulHeuristicResult_t result[CANDIDATES];
         int count = 0;
-        MN_TRY(candidates(s->gemm, &problem, g, result, &count));
+        MN_TRY(candidates(s->gemm, g, g->rows, result, &count));
         st = multiply(s->gemm, &problem, g, &result[0].algo, g->beta, s->stream);
     }
     return st == CUBLAS_STATUS_SUCCESS ? MN_OK : blas_failed(g->op, "cublasLtMatmul", st);

@@ -1,11 +1,12 @@
 /* gemm.cuh: matrix products by cuBLASLt: bf16 operands, fp32 accumulators.
  *
- * The candidates of a shape are timed once, on the call's own operands, and the fastest is
- * remembered. That is the one place where a launcher waits for the device: never while a graph is
- * being captured, never for a product of few rows, and once a class of shapes. A candidate is
- * taken only if its bits are those of the library's first choice, so that the clock decides about
- * time and never about results; few rows are left to the library's own first choice, which may
- * split the depth and depends on the shape alone. */
+ * Calls of similar row counts are a class, which shares a choice. The library is asked for the
+ * class's own size, so that the choice does not depend on which member came first. The candidates
+ * are timed once, on the operands of the call at hand, and the fastest is remembered. That is the
+ * one place where a launcher waits for the device: never while a graph is being captured, never
+ * for a product of few rows, and once a class. A candidate is taken only if its bits are those of
+ * the library's first choice, so that the clock decides about time and never about results; few
+ * rows are left to the library's own first choice, which may split the depth. */
 #ifndef MINUANO_KERNELS_GEMM_CUH
 #define MINUANO_KERNELS_GEMM_CUH
 
