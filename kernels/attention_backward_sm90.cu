@@ -353,11 +353,10 @@ __device__ __forceinline__ void deliver_dq(const float (&dq)[STREAMED / 8][4],
             }
             at[n * WARPGROUP] = part;
         }
-        async_fence_shared(); /* a bulk copy reads these next */
         if (HD == 64 && warpgroup == 0) turn_pass(DQ_HALF);
     }
-    __syncwarp();
-    warp_arrive(&shared.dq_returned);
+    async_fence_shared(); /* a bulk copy reads or overwrites these next */
+    barrier_arrive(&shared.dq_returned);
 }
 
 /* What a warpgroup keeps in registers of its 64 keys. */
@@ -485,7 +484,7 @@ template <int HD> __device__ void consume(shared_tiles<HD> &shared, const backwa
         barrier_wait(&shared.keys_full, count & 1);
         differentiate<HD>(shared, args, w, tiles);
         count = w.count + 1; /* read anew: a register less to keep */
-        warp_arrive(&shared.item_empty[ring<ITEMS>{count - 1}.stage()]);
+        barrier_arrive(&shared.item_empty[ring<ITEMS>{count - 1}.stage()]);
     }
 }
 
@@ -498,7 +497,8 @@ __global__ void __launch_bounds__(THREADS, 1)
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(1024) unsigned char raw[];
     shared_tiles<HD> &shared = *reinterpret_cast<shared_tiles<HD> *>(raw);
-    constexpr int CONSUMER_WARPS = CONSUMERS * WARPGROUP / WARP;
+    constexpr int CONSUMER_THREADS = CONSUMERS * WARPGROUP,
+                  CONSUMER_WARPS = CONSUMER_THREADS / WARP;
     if (threadIdx.x == 0) {
         tensor_map_prefetch(&m.query);
         tensor_map_prefetch(&m.dout);
@@ -506,7 +506,7 @@ __global__ void __launch_bounds__(THREADS, 1)
         tensor_map_prefetch(&m.key);
         for (int s = 0; s < ITEMS; s++) {
             barrier_init(&shared.item_full[s], 1);
-            barrier_init(&shared.item_empty[s], CONSUMER_WARPS + 1);
+            barrier_init(&shared.item_empty[s], CONSUMER_THREADS + 1); /* and settle() */
         }
         for (int s = 0; s < STAGES; s++) {
             barrier_init(&shared.full[s], 1);
@@ -515,7 +515,7 @@ __global__ void __launch_bounds__(THREADS, 1)
         barrier_init(&shared.keys_full, 1);
         barrier_init(&shared.keys_empty, CONSUMER_WARPS);
         barrier_init(&shared.dq_granted, 1);
-        barrier_init(&shared.dq_returned, CONSUMER_WARPS);
+        barrier_init(&shared.dq_returned, CONSUMER_THREADS);
         barrier_init_fence();
     }
     __syncthreads(); /* nobody touches a barrier before it exists */

@@ -259,7 +259,7 @@ __device__ __forceinline__ void begin_rows(rows_state<HD> &rows, shared_tiles<HD
     const int key0 = (w.tiles - 1) * KEYS;
     first_step<HD, WIDTH>(rows, shared, q, keys, key0, scale_log2);
     if (w.tiles == 1) {
-        warp_arrive(&shared.q_empty[slot]);
+        barrier_arrive(&shared.q_empty[slot]);
         last_step<HD, WIDTH>(rows, shared, keys);
     } else {
         step<HD, WIDTH>(rows, shared, q, keys, key0 - KEYS, key0 - 1 > rows.diagonal, scale_log2);
@@ -296,7 +296,7 @@ __device__ void attend(shared_tiles<HD> &shared, const work &w, int slot, ring<S
     if (w.tiles > 1) {
         for (int tile = w.tiles - 3; tile >= 0; tile--)
             step<HD, KEYS>(rows, shared, q, keys, tile * KEYS, false, scale_log2);
-        warp_arrive(&shared.q_empty[slot]);
+        barrier_arrive(&shared.q_empty[slot]);
         last_step<HD, KEYS>(rows, shared, keys);
     }
 
@@ -346,7 +346,7 @@ __global__ void __launch_bounds__(THREADS, 1)
             barrier_init(&shared.q_full[s], 1);
             barrier_init(&shared.k_full[s], 1);
             barrier_init(&shared.v_full[s], 1);
-            barrier_init(&shared.q_empty[s], CONSUMERS * WARPGROUP / WARP);
+            barrier_init(&shared.q_empty[s], CONSUMERS * WARPGROUP); /* each reads the item */
             barrier_init(&shared.k_empty[s], CONSUMERS * WARPGROUP / WARP);
             barrier_init(&shared.v_empty[s], CONSUMERS * WARPGROUP / WARP);
         }

@@ -58,7 +58,8 @@ __device__ __forceinline__ void barrier_arrive(uint64_t *barrier)
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_u32(barrier)) : "memory");
 }
 
-/* One lane tells for its warp. */
+/* One lane tells for its warp: of what products have read, or what lies behind a barrier. What else
+ * lanes have read or written, each hands on itself. */
 __device__ __forceinline__ void warp_arrive(uint64_t *barrier)
 {
     if ((threadIdx.x & 31) == 0) barrier_arrive(barrier);

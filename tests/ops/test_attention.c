@@ -282,22 +282,40 @@ static void differentiate(struct pair *p, mn_device *d, struct mn_attention_shap
     OK(d->ops->attention_backward(&args, d->stream));
 }
 
+static void backward_matches(struct pair *p, struct mn_attention_shape shape,
+                             const int32_t *offsets, int sequences)
+{
+    int64_t rows = offsets[sequences];
+    struct span *qkv = random_acts(p, rows * width(shape), 1);
+    struct span *dout = random_acts(p, rows * shape.heads * shape.head_dim, 1);
+    struct span *dqkv = poisoned_acts(p, qkv->count);
+    ON_BOTH(p, d) differentiate(p, d, shape, dqkv, dout, qkv, 0, offsets, sequences);
+    struct problem q = problem_of(p, offsets, sequences, shape, qkv);
+    q.dout = values_of(dout);
+    double *expected = new_values(p, qkv->count);
+    naive_backward(&q, expected);
+    check_values(p, dqkv, expected, 1e-5);
+    check_pair(p, dqkv, 0.06); /* out, P and dS in bf16: 1 % a sum, the worst of 400,000 */
+}
+
 static void test_attention_backward_holds_beyond_a_block(void **state)
 {
-    struct pair *p = *state;
     for (size_t i = 0; i < MN_COUNT(heads_of); i++) {
-        struct mn_attention_shape shape = shape_of(heads_of[i][0], heads_of[i][1], heads_of[i][2]);
-        int64_t rows = ragged[SEQUENCES];
-        struct span *qkv = random_acts(p, rows * width(shape), 1);
-        struct span *dout = random_acts(p, rows * shape.heads * shape.head_dim, 1);
-        struct span *dqkv = poisoned_acts(p, qkv->count);
-        ON_BOTH(p, d) differentiate(p, d, shape, dqkv, dout, qkv, 0, ragged, SEQUENCES);
-        struct problem q = problem_of(p, ragged, SEQUENCES, shape, qkv);
-        q.dout = values_of(dout);
-        double *expected = new_values(p, qkv->count);
-        naive_backward(&q, expected);
-        check_values(p, dqkv, expected, 1e-5);
-        check_pair(p, dqkv, 0.06); /* out, P and dS in bf16: 1 % a sum, the worst of 400,000 */
+        backward_matches(*state, shape_of(heads_of[i][0], heads_of[i][1], heads_of[i][2]), ragged,
+                         SEQUENCES);
+        pair_after(state);
+    }
+}
+
+/* So many sequences that a multiprocessor takes one after the other, some of two key blocks. */
+static void test_attention_backward_holds_beyond_a_round(void **state)
+{
+    enum { MANY = 400 };
+    int32_t offsets[MANY + 1] = {0};
+    for (int i = 0; i < MANY; i++) offsets[i + 1] = offsets[i] + (i % 80 == 7 ? 130 : 1 + i % 4);
+    for (size_t i = 0; i < MN_COUNT(heads_of); i++) {
+        backward_matches(*state, shape_of(heads_of[i][0], heads_of[i][1], heads_of[i][2]), offsets,
+                         MANY);
         pair_after(state);
     }
 }
@@ -524,6 +542,7 @@ static const struct CMUnitTest tests[] = {
     PAIR_TEST(test_attention_forward_does_not_depend_on_batch),
     PAIR_TEST(test_attention_backward_is_the_numeric_gradient),
     PAIR_TEST(test_attention_backward_holds_beyond_a_block),
+    PAIR_TEST(test_attention_backward_holds_beyond_a_round),
     PAIR_TEST(test_attention_backward_does_not_depend_on_batch),
     PAIR_TEST(test_attention_with_a_shared_prefix_equals_the_whole_sequence),
     PAIR_TEST(test_attention_decode_equals_the_last_row_of_attention),
