@@ -65,6 +65,27 @@ __device__ __forceinline__ void warp_arrive(uint64_t *barrier)
     if ((threadIdx.x & 31) == 0) barrier_arrive(barrier);
 }
 
+/* Arrives at the same barrier of a block of the cluster. Orders nothing but the threads: what the
+ * stage held must have been read already. A release to the cluster would wait for all memory. */
+__device__ __forceinline__ void barrier_arrive_at(uint64_t *barrier, int block)
+{
+    asm volatile("{\n"
+                 ".reg .b32 there;\n"
+                 "mapa.shared::cluster.u32 there, %0, %1;\n"
+                 "mbarrier.arrive.shared::cluster.b64 _, [there];\n"
+                 "}\n" ::"r"(shared_u32(barrier)),
+                 "r"(block)
+                 : "memory");
+}
+
+/* All threads of all blocks of the cluster: barriers are there, or nobody needs them any more. */
+__device__ __forceinline__ void cluster_sync()
+{
+    asm volatile("barrier.cluster.arrive.release.aligned;\n"
+                 "barrier.cluster.wait.acquire.aligned;\n" ::
+                     : "memory");
+}
+
 /* Waits for the phase of this parity to end. */
 __device__ __forceinline__ void barrier_wait(uint64_t *barrier, uint32_t parity)
 {
@@ -121,6 +142,29 @@ __device__ __forceinline__ void tma_load(void *to, const CUtensorMap *map, uint6
                  "[%0], [%1, {%3, %4, %5}], "
                  "[%2];" ::"r"(shared_u32(to)),
                  "l"(map), "r"(shared_u32(barrier)), "r"(column), "r"(head), "r"(row)
+                 : "memory");
+}
+
+/* The same box into both blocks of a cluster of two, at the same place of their shared memories;
+ * its bytes count on both barriers. */
+__device__ __forceinline__ void tma_load_both(void *to, const CUtensorMap *map, uint64_t *barrier,
+                                              int column, int head, int row)
+{
+    asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+                 ".multicast::cluster [%0], [%1, {%3, %4, %5}], [%2], %6;" ::"r"(shared_u32(to)),
+                 "l"(map), "r"(shared_u32(barrier)), "r"(column), "r"(head), "r"(row),
+                 "h"((uint16_t)3)
+                 : "memory");
+}
+
+/* One box to global memory, where rows and columns past the end are left out. Belongs to the
+ * thread's group, as bulk copies do. */
+__device__ __forceinline__ void tma_store(const CUtensorMap *map, const void *from, int column,
+                                          int head, int row)
+{
+    asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.tile.bulk_group [%0, {%2, %3, %4}], "
+                 "[%1];" ::"l"(map),
+                 "r"(shared_u32(from)), "r"(column), "r"(head), "r"(row)
                  : "memory");
 }
 
@@ -284,6 +328,13 @@ template <int ROWS> __device__ __forceinline__ uint64_t descriptor_down(uint32_t
     WGMMA_R32 ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47"
 #define WGMMA_R64                                                                                  \
     WGMMA_R48 ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define WGMMA_R96                                                                                  \
+    WGMMA_R64 ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
+              "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"
+#define WGMMA_R128                                                                                 \
+    WGMMA_R96 ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, " \
+              "%110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, "     \
+              "%123, %124, %125, %126, %127"
 
 /* d (64 x 128, 96, 64 or 32) = A·Bᵀ; A and B both run along K in shared memory. */
 __device__ __forceinline__ void wgmma_first(float (&d)[16][4], uint64_t a, uint64_t b)
@@ -349,6 +400,19 @@ __device__ __forceinline__ void wgmma_shared(float (&d)[4][4], uint64_t a, uint6
                  "}, %16, %17, 1, 1, 1, 0, 0;\n"
                  : WGMMA_F16(d, 0)
                  : "l"(a), "l"(b));
+}
+
+/* d (64 x 256) = A·Bᵀ, or += where `add`; both run along K in shared memory. */
+__device__ __forceinline__ void wgmma_wide(float (&d)[32][4], uint64_t a, uint64_t b, bool add)
+{
+    asm volatile("{\n"
+                 ".reg .pred add;\n"
+                 "setp.ne.b32 add, %130, 0;\n"
+                 "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {" WGMMA_R128
+                 "}, %128, %129, add, 1, 1, 0, 0;\n"
+                 "}\n"
+                 : WGMMA_F32(d, 0), WGMMA_F32(d, 8), WGMMA_F32(d, 16), WGMMA_F32(d, 24)
+                 : "l"(a), "l"(b), "r"((int)add));
 }
 
 /* d (64 x 64) = and += Aᵀ·B; K runs down the rows of both in shared memory. */

@@ -6,6 +6,7 @@
 #include "gemm.cuh"
 #include "lora.cuh"
 #include "skinny.cuh"
+#include "swiglu.cuh"
 
 static size_t aligned(size_t bytes)
 {
@@ -82,12 +83,10 @@ static mn_status write_groups(const struct mn_linear_forward *args, mn_stream s)
     return write_zeros(args, written, args->rows, s);
 }
 
-extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args, mn_stream s)
+/* y, from the expanded weight. */
+static mn_status write_y(const struct mn_linear_forward *args, const __nv_bfloat16 *weight,
+                         mn_stream s)
 {
-    MN_TRY(mn_check_linear_forward(args));
-    if (args->rows == 0) return MN_OK;
-    const __nv_bfloat16 *weight;
-    MN_TRY(expand(&weight, &args->weight, args->workspace, s));
     struct gemm base = {.op = "linear_forward",
                         .d = bf16(args->y),
                         .a = bf16(args->x),
@@ -108,6 +107,18 @@ extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args
         base.beta = 1.0f;
     }
     return skinny ? skinny_run(&base, args->weight.dense != NULL, s) : gemm_run(&base, s);
+}
+
+extern "C" mn_status mn_cuda_linear_forward(const struct mn_linear_forward *args, mn_stream s)
+{
+    MN_TRY(mn_check_linear_forward(args));
+    if (args->rows == 0) return MN_OK;
+    const __nv_bfloat16 *weight;
+    MN_TRY(expand(&weight, &args->weight, args->workspace, s));
+    if (swiglu_product_fits(args, s)) return swiglu_product(args, weight, s);
+    MN_TRY(write_y(args, weight, s));
+    if (!args->swiglu) return MN_OK;
+    return mn_cuda_swiglu_forward(args->swiglu, args->y, args->rows, args->weight.out / 2, s);
 }
 
 /* --- backward

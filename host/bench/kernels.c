@@ -35,6 +35,7 @@ struct job {
     struct room *room;
     int rows; /* 0: the room's tokens */
     int out, in, parts;
+    bool swiglu; /* behind a forward linear, whose y is not wanted */
     double dropout;
     int sequences, length;
     const struct mn_ops *ops; /* of attention: the device's or the peer's */
@@ -71,6 +72,8 @@ static struct mn_linear_forward forward_args(const struct job *j)
 {
     const struct room *r = j->room;
     return (struct mn_linear_forward){.y = r->out[0],
+                                      .swiglu = j->swiglu ? r->out[1] : NULL,
+                                      .y_is_room = j->swiglu,
                                       .u = r->u,
                                       .x = r->in[0],
                                       .weight = {.out = j->out, .in = j->in, .dense = r->weight},
@@ -398,15 +401,17 @@ static mn_status time_linears(struct mn_bench_rows *rows, struct room *r, struct
         const char *name;
         int out, in, parts;
         double dropout;
+        bool swiglu;
     } linears[] = {
-        {"gate_up", 2 * c->ff, c->hidden, 0, 0},
-        {"qkv", r->qkv, c->hidden, 0, 0},
-        {"qkv r16", r->qkv, c->hidden, 3, 0},
-        {"qkv r16 dropout", r->qkv, c->hidden, 3, 0.05},
-        {"o", c->hidden, c->heads * c->head_dim, 0, 0},
-        {"o r16 dropout", c->hidden, c->heads * c->head_dim, 1, 0.05},
-        {"down", c->hidden, c->ff, 0, 0},
-        {"head", c->vocab, c->hidden, 0, 0},
+        {"gate_up", 2 * c->ff, c->hidden, 0, 0, false},
+        {"gate_up swiglu", 2 * c->ff, c->hidden, 0, 0, true},
+        {"qkv", r->qkv, c->hidden, 0, 0, false},
+        {"qkv r16", r->qkv, c->hidden, 3, 0, false},
+        {"qkv r16 dropout", r->qkv, c->hidden, 3, 0.05, false},
+        {"o", c->hidden, c->heads * c->head_dim, 0, 0, false},
+        {"o r16 dropout", c->hidden, c->heads * c->head_dim, 1, 0.05, false},
+        {"down", c->hidden, c->ff, 0, 0, false},
+        {"head", c->vocab, c->hidden, 0, 0, false},
     };
     for (size_t i = 0; i < 2 * MN_COUNT(linears); i++) {
         const bool back = i >= MN_COUNT(linears);
@@ -415,8 +420,9 @@ static mn_status time_linears(struct mn_bench_rows *rows, struct room *r, struct
                                 .out = linears[k].out,
                                 .in = linears[k].in,
                                 .parts = linears[k].parts,
+                                .swiglu = linears[k].swiglu,
                                 .dropout = linears[k].dropout};
-        if ((int64_t)r->tokens * job.out > r->act_count) continue;
+        if ((int64_t)r->tokens * job.out > r->act_count || (job.swiglu && back)) continue;
         const double flops = 2.0 * r->tokens * job.out * job.in;
         double seconds;
         char name[48];

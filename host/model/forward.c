@@ -4,8 +4,8 @@
  *   each layer:  x += O(attention(rope(QKV(norm(x)))));   x += Down(swiglu(GateUp(norm(x))))
  *   hidden = norm(x) of the rows whose logits are wanted
  *
- * Each addition to the residual stream is fused with the norm that follows it. Prefill, training
- * and decode differ only in how attention finds its keys. */
+ * SwiGLU is fused with the linear before it, each addition to the residual stream with the norm
+ * that follows it. Prefill, training and decode differ only in how attention finds its keys. */
 #include <math.h>
 #include <stdio.h>
 
@@ -41,8 +41,9 @@ int mn_pass_groups(const struct pass *pass, int layer, enum mn_fused fused,
     return count;
 }
 
-/* y = linear(x), both dense. */
-static mn_status linear(mn_context *c, int l, enum mn_fused fused, mn_act *y, const mn_act *x)
+/* y = linear(x), both dense; swiglu = SwiGLU of y, unless NULL: only training wants y beside it. */
+static mn_status linear(mn_context *c, int l, enum mn_fused fused, mn_act *y, mn_act *swiglu,
+                        const mn_act *x)
 {
     const struct mn_layer *layer = &c->model->layer[l];
     const struct mn_weight *const weights[MN_FUSED] = {&layer->qkv, &layer->o, &layer->gate_up,
@@ -51,6 +52,8 @@ static mn_status linear(mn_context *c, int l, enum mn_fused fused, mn_act *y, co
     mn_device *device = c->model->device;
     const struct mn_linear_forward args = {
         .y = y,
+        .swiglu = swiglu,
+        .y_is_room = !c->limits.training,
         .u = c->layer[l].u[fused],
         .x = x,
         .weight = *weights[fused],
@@ -137,7 +140,7 @@ static mn_status attention_block(mn_context *c, int l)
     const struct mn_ops *ops = c->model->device->ops;
     mn_stream stream = c->model->device->stream;
     struct layer_state *layer = &c->layer[l];
-    MN_TRY(linear(c, l, MN_FUSED_QKV, layer->qkv, c->norm));
+    MN_TRY(linear(c, l, MN_FUSED_QKV, layer->qkv, NULL, c->norm));
     MN_TRY(ops->rope(layer->qkv, c->model->rope_table, c->pass.positions, c->pass.rows,
                      m->heads + m->kv_heads, m->head_dim, c->model->layer[l].qkv.out, 1, stream));
     if (c->pass.slot)
@@ -145,20 +148,16 @@ static mn_status attention_block(mn_context *c, int l)
                                 c->pass.rows, mn_attention_shape_of(m), stream));
     if (c->pass.logit_rows > 0 || !narrows(c, l))
         MN_TRY(c->pass.decode ? attend_to_cache(c, layer) : attend_to_segments(c, layer));
-    if (!narrows(c, l)) return linear(c, l, MN_FUSED_O, c->branch, layer->attention);
+    if (!narrows(c, l)) return linear(c, l, MN_FUSED_O, c->branch, NULL, layer->attention);
     MN_TRY(narrow(c, layer));
-    return linear(c, l, MN_FUSED_O, c->branch, layer->qkv);
+    return linear(c, l, MN_FUSED_O, c->branch, NULL, layer->qkv);
 }
 
 /* branch = Down(swiglu(GateUp(norm))) */
 static mn_status ff_block(mn_context *c, int l)
 {
-    mn_device *device = c->model->device;
-    struct layer_state *layer = &c->layer[l];
-    MN_TRY(linear(c, l, MN_FUSED_GATE_UP, layer->gate_up, c->norm));
-    MN_TRY(device->ops->swiglu_forward(c->ff, layer->gate_up, c->pass.rows, c->model->config.ff,
-                                       device->stream));
-    return linear(c, l, MN_FUSED_DOWN, c->branch, c->ff);
+    MN_TRY(linear(c, l, MN_FUSED_GATE_UP, c->layer[l].gate_up, c->ff, c->norm));
+    return linear(c, l, MN_FUSED_DOWN, c->branch, NULL, c->ff);
 }
 
 /* sum = x + branch, norm = rmsnorm(sum) */

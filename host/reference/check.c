@@ -130,6 +130,10 @@ mn_status mn_check_linear_forward(const struct mn_linear_forward *args)
     MN_TRY(given(op, "x", args->x));
     MN_TRY(at_least(op, "ldx", args->weight.in, args->ldx));
     MN_TRY(at_least(op, "ldy", args->weight.out, args->ldy));
+    if (args->swiglu && args->ldy != args->weight.out)
+        return expected(op, "ldy", "rows that touch, for swiglu", args->ldy);
+    if (args->swiglu && args->weight.out % 2)
+        return expected(op, "out", "an even number, for swiglu", args->weight.out);
     MN_TRY(check_lora(op, &args->lora, args->weight.out));
     MN_TRY(check_groups(op, args));
     if (args->lora.parts == 0) return MN_OK;

@@ -151,7 +151,8 @@ mn_status mn_ref_linear_forward(const struct mn_linear_forward *args, mn_stream 
         for (int p = 0; p < groups[g].lora.parts; p++) add_part(args, &groups[g], p, u, masked, s);
         if (u) u += (int64_t)groups[g].rows * groups[g].lora.rank;
     }
-    return MN_OK;
+    if (!args->swiglu) return MN_OK;
+    return mn_ref_swiglu_forward(args->swiglu, args->y, args->rows, args->weight.out / 2, s);
 }
 
 /* --- backward --- */

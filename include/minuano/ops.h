@@ -148,7 +148,9 @@ struct mn_lora_group {
 };
 
 struct mn_linear_forward {
-    mn_act *y; /* (rows, out), row stride ldy */
+    mn_act *y;      /* (rows, out), row stride ldy */
+    mn_act *swiglu; /* (rows, out/2) dense = swiglu_forward(y), ldy is out; NULL: not wanted */
+    bool y_is_room; /* beside swiglu: what y holds afterwards does not matter */
     mn_act *u; /* (rows, rank) scale·dropout(x)·Aᵀ, kept for the backward pass; with groups theirs
                   one after another, each (its rows, its rank); NULL only without an adapter */
     const mn_act *x; /* (rows, in), row stride ldx */
