@@ -12,15 +12,18 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Two processes must not work on one output. The lock goes with the process, whatever ends it. */
+/* Two processes must not work on one output. The lock goes with the process, whatever ends it: one
+ * that was killed a moment ago may take seconds to give back its memory. `study --status` holds it,
+ * too, for a moment. */
 static mn_status lock_output(struct run *run)
 {
     const char *output = run->settings->output;
+    enum { ATTEMPTS = 300 }; /* 10 ms apart */
     MN_TRY(mn_make_directories(output));
     run->lock = open(output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run->lock < 0) return mn_fail(MN_IO, "%s: cannot open: %s", output, strerror(errno));
     for (int attempt = 0; flock(run->lock, LOCK_EX | LOCK_NB) != 0; attempt++) {
-        if (attempt == 20) /* `study --status` holds it for a moment */
+        if (attempt == ATTEMPTS)
             return mn_fail(MN_INVALID, "%s: another process is at work on this study", output);
         nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL);
     }

@@ -18,7 +18,8 @@ broken_study() {
         [ $((attempt % 2)) = 0 ] && signal=TERM || signal=KILL
         limit=$(awk "BEGIN { srand($attempt); print 0.15 + $whole / 40 * (1 + $attempt / 10) * (0.5 + rand()) }")
         status=0
-        timeout -s $signal "$limit" "$MINUANO" study "$@" --device reference --threads 1 --quiet >out 2>err || status=$?
+        # In the foreground it waits for what it killed.
+        timeout --foreground -s $signal "$limit" "$MINUANO" study "$@" --device reference --threads 1 --quiet >out 2>err || status=$?
         [ $status = 0 ] && break
         case $status in
         137 | 124) ;; # killed, or told to stop
