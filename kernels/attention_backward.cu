@@ -49,8 +49,8 @@ __device__ __forceinline__ void find_facts(const backward_args &args, int64_t i,
               begin = args.op.segments.offsets[sequence];
     float *lse = args.facts + 2 * kv * args.facts_ld + fact_slot(begin, sequence, args.group) +
                  (int64_t)(row - begin) * args.group + head % args.group;
-    lse[0] = args.op.lse[packed] * LOG2E;
-    lse[args.facts_ld] = sum;
+    lse[0] = args.op.lse[packed] * args.lse_factor;
+    lse[args.facts_ld] = sum * args.delta_factor;
 }
 
 /* Zeros between the facts of sequences: tiles reach into them, and what is not a number would
@@ -357,6 +357,8 @@ extern "C" mn_status mn_cuda_attention_backward(const mn_attention_backward *arg
     backward_args all;
     lay_out(&all, *args);
     const bool sm90 = s->hopper && attention_backward_sm90_fits(&args->shape);
+    all.lse_factor = sm90 ? -1.0f / args->shape.scale : LOG2E;
+    all.delta_factor = sm90 ? -1.0f : 1.0f;
     if (args->shape.head_dim == 64) {
         MN_TRY(launch_facts<64>(all, sm90, s));
         return sm90 ? attention_backward_sm90(all, s) : launch_backward<64>(all, s);

@@ -19,9 +19,12 @@ struct key_block {
 
 struct backward_args {
     mn_attention_backward op;
-    float *facts; /* (kv_heads, 2, facts_ld): lse in base 2 and delta = rowsum(dout * out) of packed
-                     rows; a sequence's begin at fact_slot */
+    float *facts; /* (kv_heads, 2, facts_ld): lse and delta = rowsum(dout * out) of packed rows,
+                     each times its factor; a sequence's begin at fact_slot */
     int64_t facts_ld;
+    /* So that probabilities are 2^(scaled score - lse) and dS is P * (dP - delta); on Hopper the
+     * products begin with the facts: 2^((score + lse) * scale) and P * (dP + delta). */
+    float lse_factor, delta_factor;
     float *dq;  /* (tile slots, kv_heads, 64, head_dim): sums over key blocks; Hopper */
     int *flags; /* (tile slots, kv_heads): key blocks in the sum */
     /* Key blocks in the order in which they are drawn; how many are drawn, and are there. */
@@ -61,7 +64,7 @@ static inline size_t dq_tiles(const mn_attention_backward *op)
 
 /* What is known of COUNT packed rows besides their vectors. */
 template <int COUNT> struct row_facts {
-    float lse[COUNT], delta[COUNT]; /* lse in base 2 */
+    float lse[COUNT], delta[COUNT];
     int token[COUNT];
 };
 

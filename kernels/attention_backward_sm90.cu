@@ -9,7 +9,7 @@
  * blocks that run or are done.
  *
  * The products of a warpgroup lie below its arithmetic: dQ and dK of a tile below the exponentials
- * of the next, dP behind them, dV and the next scores below dS. */
+ * of the next, dP behind them, dV below dS, the next scores below the exchange of dS. */
 #include "attention_backward.cuh"
 #include "hopper.cuh"
 
@@ -31,8 +31,9 @@ enum { DS_WRITTEN = 1, DQ_HALF = 2 };
 template <int HD> struct shared_tiles {
     __nv_bfloat16 k[OWNED * HD], v[OWNED * HD], q[STAGES][STREAMED * HD],
         dout[STAGES][STREAMED * HD], ds[2][OWNED * STREAMED];
-    float4 dq[STREAMED * HD / 4];     /* as the warpgroups' accumulators lie in registers */
-    float facts[STAGES][2][STREAMED]; /* of the queries: lse, delta */
+    float4 dq[STREAMED * HD / 4]; /* as the warpgroups' accumulators lie in registers */
+    /* Of the queries, as products begin with them: delta of a tile, lse of the tile to come. */
+    float facts[STAGES][2][STREAMED], first_lse[STREAMED];
     key_block item[ITEMS];
     uint64_t item_full[ITEMS], item_empty[ITEMS], keys_full, keys_empty, full[STAGES],
         empty[STAGES], dq_granted, dq_returned;
@@ -101,11 +102,14 @@ __device__ void produce(shared_tiles<HD> &shared, const backward_args &args, con
             barrier_expect(full, 2 * STREAMED * HD * 2 + sizeof shared.facts[stage]);
             load_tile<HD, STREAMED>(shared.q[stage], &m.query, full, w.kv * group, row);
             load_tile<HD, STREAMED>(shared.dout[stage], &m.dout, full, w.kv * group, row);
-            tma_load(shared.facts[stage], &m.facts, full, w.fact + tile * STREAMED, 2 * w.kv);
+            const int fact = w.fact + tile * STREAMED; /* boxes outside of the array are zeros */
+            tma_load(shared.facts[stage][0], &m.facts, full, fact, 2 * w.kv + 1);
+            tma_load(shared.facts[stage][1], &m.facts, full, fact - STREAMED, 2 * w.kv);
             if (tile != w.last) continue;
             /* The keys of the item before are in use to its end: the first tile goes ahead. */
             barrier_wait(&shared.keys_empty, (items.count + 1) & 1);
-            barrier_expect(&shared.keys_full, 2 * OWNED * HD * 2);
+            barrier_expect(&shared.keys_full, 2 * OWNED * HD * 2 + sizeof shared.first_lse);
+            tma_load(shared.first_lse, &m.facts, &shared.keys_full, fact, 2 * w.kv);
             load_tile<HD, OWNED>(shared.k, &m.key, &shared.keys_full, args.op.shape.heads + w.kv,
                                  w.begin + w.block * OWNED);
             load_tile<HD, OWNED>(shared.v, &m.key, &shared.keys_full,
@@ -163,15 +167,14 @@ template <int HD> __device__ void settle(shared_tiles<HD> &shared, const backwar
     }
 }
 
-/* Starts c = X·Yᵀ for the warpgroup's 64 keys. */
+/* Starts c += X·Yᵀ for the warpgroup's 64 keys. */
 template <int HD>
 __device__ __forceinline__ void start_rows(float (&c)[STREAMED / 8][4], const __nv_bfloat16 *x,
                                            const __nv_bfloat16 *y)
 {
     const uint32_t a = wgmma_base(x), b = wgmma_base(y);
-    wgmma_first(c, descriptor_along<OWNED>(a, 0), descriptor_along<STREAMED>(b, 0));
 #pragma unroll
-    for (int step = 1; step < HD / 16; step++)
+    for (int step = 0; step < HD / 16; step++)
         wgmma_shared(c, descriptor_along<OWNED>(a, step), descriptor_along<STREAMED>(b, step));
     wgmma_commit();
 }
@@ -218,29 +221,38 @@ __device__ __forceinline__ int own_row()
     return (x - WARPGROUP) / WARP * 16 + (x & 31) / 4;
 }
 
-/* The facts of the thread's columns, pairs FIRST to LAST. Loaded well ahead of their use: shared
- * memory is busy with the operands of products. */
-template <int FIRST, int LAST>
+/* The facts of the thread's columns. Shared memory answers in the order in which a warp asked it
+ * and its products: what is loaded behind the start of a product waits for those before it. */
 __device__ __forceinline__ void load_columns(float2 (&f)[STREAMED / 8],
                                              const float (&all)[STREAMED])
 {
     const uint32_t at = shared_u32(all + 2 * (thread() & 3));
 #pragma unroll
-    for (int n = FIRST; n <= LAST; n++)
+    for (int n = 0; n < STREAMED / 8; n++)
         asm volatile("ld.shared.v2.f32 {%0, %1}, [%2];"
                      : "=f"(f[n].x), "=f"(f[n].y)
                      : "r"(at + 32u * n));
 }
 
-/* Scores become probabilities. */
-__device__ __forceinline__ void probabilities(float (&s)[STREAMED / 8][4],
-                                              const float2 (&lse)[STREAMED / 8], float scale_log2)
+/* Accumulators begin with the facts of their columns. */
+__device__ __forceinline__ void begin_columns(float (&c)[STREAMED / 8][4],
+                                              const float2 (&f)[STREAMED / 8])
+{
+#pragma unroll
+    for (int n = 0; n < STREAMED / 8; n++) {
+        c[n][0] = c[n][2] = f[n].x;
+        c[n][1] = c[n][3] = f[n].y;
+    }
+    wgmma_done(c);
+}
+
+/* Scores less log-sum-exp become probabilities. */
+__device__ __forceinline__ void probabilities(float (&s)[STREAMED / 8][4], float scale_log2)
 {
 #pragma unroll
     for (int n = 0; n < STREAMED / 8; n++)
 #pragma unroll
-        for (int c = 0; c < 4; c++)
-            s[n][c] = exp2_fast(s[n][c] * scale_log2 - (c & 1 ? lse[n].y : lse[n].x));
+        for (int c = 0; c < 4; c++) s[n][c] = exp2_fast(s[n][c] * scale_log2);
 }
 
 /* Where queries do not see keys, or do not exist. */
@@ -262,8 +274,7 @@ __device__ __forceinline__ void mask_tile(float (&p)[STREAMED / 8][4], const key
 /* dS = P * (dP - delta) of the warpgroup's 64 keys into shared memory, a panel of swizzled rows. P
  * is the one that dV is made from: in fp32 it would not fit in the registers beside the rest. */
 __device__ __forceinline__ void store_ds(__nv_bfloat16 *ds, const float (&dp)[STREAMED / 8][4],
-                                         const uint32_t (&p)[STREAMED / 16][4],
-                                         const float2 (&delta)[STREAMED / 8])
+                                         const uint32_t (&p)[STREAMED / 16][4])
 {
     const int x = thread(), lane = x & 31, row = (x - WARPGROUP) / WARP * 16 + lane % 16;
     const uint32_t at = shared_u32(ds + row * PANEL) + (uint32_t)(((lane >> 4) ^ (lane & 7)) << 4);
@@ -275,7 +286,7 @@ __device__ __forceinline__ void store_ds(__nv_bfloat16 *ds, const float (&dp)[ST
             const int n = 2 * k + i / 2, c = 2 * (i & 1);
             const float low = __uint_as_float(p[k][i] << 16),
                         high = __uint_as_float(p[k][i] & 0xffff0000u);
-            a[i] = pack2(low * (dp[n][c] - delta[n].x), high * (dp[n][c + 1] - delta[n].y));
+            a[i] = pack2(low * dp[n][c], high * dp[n][c + 1]);
         }
         store_matrices(at ^ (uint32_t)(k << 5), a);
     }
@@ -333,9 +344,8 @@ __device__ __forceinline__ void store_dq(const float (&dq)[STREAMED / 8][4], con
 template <int HD>
 __device__ __forceinline__ void deliver_dq(const float (&dq)[STREAMED / 8][4],
                                            shared_tiles<HD> &shared, const backward_args &args,
-                                           const key_block &w, int tile, int turn)
+                                           const key_block &w, int warpgroup, int tile, int turn)
 {
-    const int warpgroup = consumer();
     const bool last = tile < w.first + 2 * args.group;
     float4 *at = shared.dq + (HD == 128 ? warpgroup * (STREAMED * HD / 8) : 0) + (thread() & 127);
     barrier_wait(&shared.dq_granted, turn & 1);
@@ -359,6 +369,22 @@ __device__ __forceinline__ void deliver_dq(const float (&dq)[STREAMED / 8][4],
     barrier_arrive(&shared.dq_returned);
 }
 
+/* Where a warpgroup stands in the ring of tiles. */
+struct place {
+    int stage;
+    uint32_t phase; /* of the ring's full barriers */
+    int turn;       /* tiles before, of all items */
+
+    __device__ __forceinline__ void advance()
+    {
+        turn++;
+        if (++stage == STAGES) {
+            stage = 0;
+            phase ^= 1;
+        }
+    }
+};
+
 /* What a warpgroup keeps in registers of its 64 keys. */
 template <int HD> struct key_state {
     float dk[HD / 8][4], dv[HD / 8][4];
@@ -369,21 +395,31 @@ template <int HD> struct key_state {
 
 template <int HD>
 __device__ __forceinline__ void start_scores(key_state<HD> &keys, shared_tiles<HD> &shared,
-                                             int stage)
+                                             int warpgroup, int stage)
 {
     wgmma_fence();
-    start_rows<HD>(keys.s, shared.k + 64 * consumer() * PANEL, shared.q[stage]);
+    start_rows<HD>(keys.s, shared.k + 64 * warpgroup * PANEL, shared.q[stage]);
 }
 
 template <int HD>
-__device__ __forceinline__ void
-finish_scores(key_state<HD> &keys, const float2 (&lse)[STREAMED / 8], const backward_args &args,
-              const key_block &w, int tile)
+__device__ __forceinline__ void finish_scores(key_state<HD> &keys, const backward_args &args,
+                                              const key_block &w, int tile)
 {
     wgmma_done(keys.s);
-    probabilities(keys.s, lse, args.op.shape.scale * LOG2E);
+    probabilities(keys.s, args.op.shape.scale * LOG2E);
     if (tile == w.last || tile < w.first + 2 * args.group) mask_tile(keys.s, w, tile, args.shift);
     pack(keys.p, keys.s);
+}
+
+/* What dP of a tile and the scores of the next begin with. */
+template <int HD, bool LAST>
+__device__ __forceinline__ void begin_tile(key_state<HD> &keys, shared_tiles<HD> &shared, int stage)
+{
+    float2 delta[STREAMED / 8], lse[STREAMED / 8];
+    load_columns(delta, shared.facts[stage][0]);
+    if (!LAST) load_columns(lse, shared.facts[stage][1]);
+    begin_columns(keys.t, delta);
+    if (!LAST) begin_columns(keys.s, lse);
 }
 
 /* One tile, whose probabilities are there, and, unless it is the LAST, the probabilities of the
@@ -391,43 +427,43 @@ finish_scores(key_state<HD> &keys, const float2 (&lse)[STREAMED / 8], const back
 template <int HD, bool LAST>
 __device__ __forceinline__ void step(key_state<HD> &keys, shared_tiles<HD> &shared,
                                      const backward_args &args, const key_block &w, int tile,
-                                     ring<STAGES> &tiles)
+                                     bool first, place &at)
 {
-    const int warpgroup = consumer(), stage = tiles.stage();
-    __nv_bfloat16 *ds = shared.ds[tiles.count & 1]; /* the other is free when all are past the
-                                                       barrier: it was read before */
-    float2 delta[STREAMED / 8], lse[STREAMED / 8];
+    const int here = uniform((at.turn & 1) << 2 | at.stage), stage = here & 3,
+              next = stage + 1 < STAGES ? stage + 1 : 0, warpgroup = consumer();
+    __nv_bfloat16 *ds = shared.ds[here >> 2]; /* the other is free when all are past the barrier: it
+                                                 was read before */
+    begin_tile<HD, LAST>(keys, shared, stage);
     wgmma_fence();
     start_rows<HD>(keys.t, shared.v + 64 * warpgroup * PANEL, shared.dout[stage]);
+    wgmma_wait<1>(); /* dk of the tile before */
+    if (!first) warp_arrive(&shared.empty[stage > 0 ? stage - 1 : STAGES - 1]);
+    wgmma_fence();
     start_columns<HD>(keys.dv, keys.p, shared.dout[stage]);
-    load_columns<0, 7>(delta, shared.facts[stage][1]);
-    wgmma_wait<1>(); /* dk of the tile before, and dP */
+    wgmma_wait<1>(); /* dP */
     wgmma_done(keys.t);
-    if (tile < w.last) warp_arrive(&shared.empty[(tiles.count + STAGES - 1) % STAGES]);
-    store_ds(ds, keys.t, keys.p, delta);
-    tiles.count++;
-    if (!LAST) {
-        barrier_wait(&shared.full[tiles.stage()], tiles.full());
-        start_scores(keys, shared, tiles.stage());
-        load_columns<0, 5>(lse, shared.facts[tiles.stage()][0]);
-    }
+    store_ds(ds, keys.t, keys.p);
     async_fence_shared();
+    at.advance();
+    if (!LAST) {
+        barrier_wait(&shared.full[next], at.phase);
+        start_scores(keys, shared, warpgroup, next);
+    }
     turn_wait(DS_WRITTEN);
     wgmma_fence();
     start_dq<HD>(keys.t, ds, shared.k, warpgroup);
     start_dk<HD>(keys.dk, ds + 64 * warpgroup * PANEL, shared.q[stage]);
-    if (!LAST) load_columns<6, 7>(lse, shared.facts[tiles.stage()][0]); /* as registers fall free */
-    wgmma_wait<2>();                                                    /* dv, and the scores */
-    if (!LAST) finish_scores(keys, lse, args, w, tile - 1);
+    wgmma_wait<2>(); /* dv, and the scores */
+    if (!LAST) finish_scores(keys, args, w, tile - 1);
     wgmma_wait<1>();
     wgmma_done(keys.t);
-    deliver_dq<HD>(keys.t, shared, args, w, tile, tiles.count - 1);
+    deliver_dq<HD>(keys.t, shared, args, w, warpgroup, tile, at.turn - 1);
 }
 
 /* A warpgroup's 64 keys of one item. */
 template <int HD>
 __device__ void differentiate(shared_tiles<HD> &shared, const backward_args &args,
-                              const key_block &w, ring<STAGES> &tiles)
+                              const key_block &w, place &at)
 {
     const mn_attention_shape &shape = args.op.shape;
     const int lane = threadIdx.x & 31;
@@ -436,29 +472,24 @@ __device__ void differentiate(shared_tiles<HD> &shared, const backward_args &arg
     for (int n = 0; n < HD / 8; n++)
 #pragma unroll
         for (int c = 0; c < 4; c++) keys.dk[n][c] = keys.dv[n][c] = 0.0f;
-#pragma unroll
-    for (int n = 0; n < STREAMED / 8; n++)
-#pragma unroll
-        for (int c = 0; c < 4; c++) keys.s[n][c] = keys.t[n][c] = 0.0f;
     wgmma_done(keys.dk);
     wgmma_done(keys.dv);
-    wgmma_done(keys.s);
-    wgmma_done(keys.t);
 
     const int last = uniform(w.last);
-    barrier_wait(&shared.full[tiles.stage()], tiles.full());
     float2 lse[STREAMED / 8];
-    start_scores(keys, shared, tiles.stage());
-    load_columns<0, 7>(lse, shared.facts[tiles.stage()][0]);
+    load_columns(lse, shared.first_lse);
+    begin_columns(keys.s, lse);
+    barrier_wait(&shared.full[at.stage], at.phase);
+    start_scores(keys, shared, consumer(), uniform(at.stage));
     wgmma_wait<0>();
-    finish_scores(keys, lse, args, w, last);
+    finish_scores(keys, args, w, last);
     for (int tile = last; tile > uniform(w.first); tile--)
-        step<HD, false>(keys, shared, args, w, tile, tiles);
-    step<HD, true>(keys, shared, args, w, uniform(w.first), tiles);
+        step<HD, false>(keys, shared, args, w, tile, tile == last, at);
+    step<HD, true>(keys, shared, args, w, uniform(w.first), w.first == last, at);
     wgmma_wait<0>();
     wgmma_done(keys.dk);
     wgmma_done(keys.dv);
-    warp_arrive(&shared.empty[(tiles.count + STAGES - 1) % STAGES]);
+    warp_arrive(&shared.empty[at.stage > 0 ? at.stage - 1 : STAGES - 1]);
     warp_arrive(&shared.keys_empty);
 
     const int64_t ld = (int64_t)(shape.heads + 2 * shape.kv_heads) * HD;
@@ -475,14 +506,14 @@ __device__ void differentiate(shared_tiles<HD> &shared, const backward_args &arg
 
 template <int HD> __device__ void consume(shared_tiles<HD> &shared, const backward_args &args)
 {
-    ring<STAGES> tiles = {0};
+    place at = {};
     for (int count = 0;;) {
         const ring<ITEMS> items = {count};
         barrier_wait(&shared.item_full[items.stage()], items.full());
         const key_block &w = shared.item[items.stage()];
         if (w.first > w.last) break;
         barrier_wait(&shared.keys_full, count & 1);
-        differentiate<HD>(shared, args, w, tiles);
+        differentiate<HD>(shared, args, w, at);
         count = w.count + 1; /* read anew: a register less to keep */
         barrier_arrive(&shared.item_empty[ring<ITEMS>{count - 1}.stage()]);
     }
@@ -496,7 +527,9 @@ __global__ void __launch_bounds__(THREADS, 1)
 {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
     extern __shared__ __align__(1024) unsigned char raw[];
-    shared_tiles<HD> &shared = *reinterpret_cast<shared_tiles<HD> *>(raw);
+    /* Through a shuffle, so that descriptors are computed in uniform registers. */
+    shared_tiles<HD> &shared = *reinterpret_cast<shared_tiles<HD> *>(
+        __cvta_shared_to_generic((unsigned)uniform((int)shared_u32(raw))));
     constexpr int CONSUMER_THREADS = CONSUMERS * WARPGROUP,
                   CONSUMER_WARPS = CONSUMER_THREADS / WARP;
     if (threadIdx.x == 0) {
@@ -546,7 +579,7 @@ template <int HD> mn_status launch(const backward_args &args, mn_stream s)
     MN_TRY(make_tensor_map(&m.key, op, bf16(args.op.qkv), rows, all_heads, HD,
                            (int64_t)all_heads * HD, OWNED, 1));
     MN_TRY(make_row_map(&m.facts, op, args.facts, args.facts_ld, 2 * shape.kv_heads, args.facts_ld,
-                        STREAMED, 2));
+                        STREAMED, 1));
     MN_TRY(allow_shared((const void *)attention_backward_sm90_kernel<HD>,
                         (int)sizeof(shared_tiles<HD>)));
     const int most = key_blocks(args.op.segments.rows, args.op.segments.sequences) * shape.kv_heads,
@@ -560,7 +593,7 @@ template <int HD> mn_status launch(const backward_args &args, mn_stream s)
 
 bool attention_backward_sm90_fits(const mn_attention_shape *shape)
 {
-    return STREAMED % (shape->heads / shape->kv_heads) == 0;
+    return STREAMED % (shape->heads / shape->kv_heads) == 0 && shape->scale != 0.0f;
 }
 
 mn_status attention_backward_sm90(const backward_args &args, mn_stream s)
