@@ -490,6 +490,67 @@ static void test_attention_decode_equals_the_last_row_of_attention(void **state)
     }
 }
 
+/* A few rows, and the same among so many that a kernel may go about them otherwise. */
+static void decode_repeats(struct pair *p, struct mn_attention_shape shape)
+{
+    enum { CACHE = 700, FEW = 4, MOST = 1100 };
+    static const int32_t prefix[FEW] = {0, 100, 300, 300}, own[FEW] = {1, 28, 129, 400};
+    /* With each kv head a block, they fill any chip by themselves. */
+    const int many = (MOST / shape.kv_heads + FEW - 1) / FEW * FEW;
+    int64_t w = width(shape), out_width = shape.heads * shape.head_dim;
+    double *query = new_values(p, many * w);
+    int32_t start[MOST], length[MOST], prefix_start[MOST], prefix_length[MOST];
+    struct span *one = random_acts(p, FEW * w, 1.5f);
+    for (int i = 0; i < many; i++) {
+        memcpy(query + i * w, values_of(one) + i % FEW * w, (size_t)w * sizeof *query);
+        prefix_start[i] = 0;
+        prefix_length[i] = prefix[i % FEW];
+        start[i] = prefix_length[i];
+        length[i] = own[i % FEW];
+    }
+    struct span *queries = acts_of(p, query, many * w), *out = poisoned_acts(p, many * out_width);
+    struct span *cache_k = random_acts(p, (int64_t)CACHE * shape.kv_heads * shape.head_dim, 1.5f);
+    struct span *cache_v = random_acts(p, (int64_t)CACHE * shape.kv_heads * shape.head_dim, 1.5f);
+    struct span *starts = i32_of(p, start, many), *lengths = i32_of(p, length, many);
+    struct span *prefix_starts = i32_of(p, prefix_start, many);
+    struct span *prefix_lengths = i32_of(p, prefix_length, many);
+    ON_BOTH(p, d)
+    {
+        const size_t bytes = (size_t)out_width * d->act_bytes;
+        char *few_out = mn_arena_alloc(p->arena, FEW, bytes),
+             *many_out = mn_arena_alloc(p->arena, (size_t)many, bytes);
+        struct mn_attention_decode args = {.out = acts(d, out),
+                                           .qkv = acts(d, queries),
+                                           .cache_k = acts(d, cache_k),
+                                           .cache_v = acts(d, cache_v),
+                                           .start = on(d, starts),
+                                           .length = on(d, lengths),
+                                           .prefix_start = on(d, prefix_starts),
+                                           .prefix_length = on(d, prefix_lengths),
+                                           .rows = FEW,
+                                           .max_length = 1024,
+                                           .shape = shape};
+        args.workspace = workspace(p, d, d->ops->attention_decode_workspace(&args));
+        OK(d->ops->attention_decode(&args, d->stream));
+        OK(d->calls->download(d, few_out, args.out, FEW * bytes));
+        args.rows = many;
+        args.workspace = workspace(p, d, d->ops->attention_decode_workspace(&args));
+        OK(d->ops->attention_decode(&args, d->stream));
+        OK(d->calls->download(d, many_out, args.out, (size_t)many * bytes));
+        for (int i = 0; i < many; i++)
+            assert_memory_equal(many_out + (size_t)i * bytes, few_out + (size_t)(i % FEW) * bytes,
+                                bytes);
+    }
+}
+
+static void test_attention_decode_of_a_row_does_not_depend_on_how_many_there_are(void **state)
+{
+    for (size_t h = 0; h < MN_COUNT(heads_of); h++) {
+        decode_repeats(*state, shape_of(heads_of[h][0], heads_of[h][1], heads_of[h][2]));
+        pair_after(state);
+    }
+}
+
 static void test_attention_refuses_what_does_not_fit(void **state)
 {
     struct pair *p = *state;
@@ -546,6 +607,7 @@ static const struct CMUnitTest tests[] = {
     PAIR_TEST(test_attention_backward_does_not_depend_on_batch),
     PAIR_TEST(test_attention_with_a_shared_prefix_equals_the_whole_sequence),
     PAIR_TEST(test_attention_decode_equals_the_last_row_of_attention),
+    PAIR_TEST(test_attention_decode_of_a_row_does_not_depend_on_how_many_there_are),
     PAIR_TEST(test_attention_refuses_what_does_not_fit),
     PAIR_TEST(test_reference_attention_refuses_a_bound_below_a_length),
 };
