@@ -259,7 +259,7 @@ __device__ __forceinline__ void begin_rows(rows_state<HD> &rows, shared_tiles<HD
     const int key0 = (w.tiles - 1) * KEYS;
     first_step<HD, WIDTH>(rows, shared, q, keys, key0, scale_log2);
     if (w.tiles == 1) {
-        barrier_arrive(&shared.q_empty[slot]);
+        warp_arrive(&shared.q_empty[slot]);
         last_step<HD, WIDTH>(rows, shared, keys);
     } else {
         step<HD, WIDTH>(rows, shared, q, keys, key0 - KEYS, key0 - 1 > rows.diagonal, scale_log2);
@@ -296,7 +296,7 @@ __device__ void attend(shared_tiles<HD> &shared, const work &w, int slot, ring<S
     if (w.tiles > 1) {
         for (int tile = w.tiles - 3; tile >= 0; tile--)
             step<HD, KEYS>(rows, shared, q, keys, tile * KEYS, false, scale_log2);
-        barrier_arrive(&shared.q_empty[slot]);
+        warp_arrive(&shared.q_empty[slot]);
         last_step<HD, KEYS>(rows, shared, keys);
     }
 
@@ -313,6 +313,20 @@ __device__ void attend(shared_tiles<HD> &shared, const work &w, int slot, ring<S
     }
 }
 
+/* The tile, read by one lane for its warp: that lane hands back the place, too. */
+__device__ __forceinline__ work take_work(const work &from)
+{
+    enum { WORDS = sizeof(work) / sizeof(int) };
+    int word[WORDS];
+    work w;
+    const int *at = &from.begin;
+    const bool reads = (threadIdx.x & 31) == 0;
+#pragma unroll
+    for (int i = 0; i < WORDS; i++) word[i] = __shfl_sync(~0u, reads ? at[i] : 0, 0);
+    memcpy(&w, word, sizeof w);
+    return w;
+}
+
 template <int HD>
 __device__ void consume(shared_tiles<HD> &shared, const mn_attention_forward &args)
 {
@@ -322,7 +336,7 @@ __device__ void consume(shared_tiles<HD> &shared, const mn_attention_forward &ar
     for (;; items.count++) {
         const int slot = items.stage();
         barrier_wait(&shared.q_full[slot], items.full());
-        const work w = shared.item[slot];
+        const work w = take_work(shared.item[slot]);
         if (w.tiles == 0) break;
         attend<HD>(shared, w, slot, keys, args);
     }
@@ -346,7 +360,7 @@ __global__ void __launch_bounds__(THREADS, 1)
             barrier_init(&shared.q_full[s], 1);
             barrier_init(&shared.k_full[s], 1);
             barrier_init(&shared.v_full[s], 1);
-            barrier_init(&shared.q_empty[s], CONSUMERS * WARPGROUP); /* each reads the item */
+            barrier_init(&shared.q_empty[s], CONSUMERS * WARPGROUP / WARP);
             barrier_init(&shared.k_empty[s], CONSUMERS * WARPGROUP / WARP);
             barrier_init(&shared.v_empty[s], CONSUMERS * WARPGROUP / WARP);
         }
