@@ -226,9 +226,11 @@ mn_status mn_bench_passes(struct mn_bench_rows *rows, mn_model *model,
     if (job->rank < 1 || job->adapters < 1 || job->adapters >= MN_ADAPTER_GROUPS)
         return mn_fail(MN_USAGE, "bench passes: expected 1 … %d adapters of rank 1 or more",
                        MN_ADAPTER_GROUPS - 1);
-    if (job->prefix + job->length + job->new_tokens > model->config.max_positions)
-        return mn_fail(MN_USAGE, "bench passes: %d tokens, but the model has %d positions",
-                       job->prefix + job->length + job->new_tokens, model->config.max_positions);
+    const int tokens = job->prefix + job->length + job->new_tokens,
+              longest = mn_longest_sequence(&model->config);
+    if (tokens > longest)
+        return mn_fail(MN_USAGE, "bench passes: %d tokens, but the model has %d positions", tokens,
+                       longest);
     MN_GO(mn_arena_open(&p.arena));
     MN_GO(open_passes(&p));
     MN_GO(run(rows, &p, false));

@@ -25,10 +25,8 @@ expect_code() { # CODE WORDS COMMAND...: exit code and words of the message
         fail "$*: exit code $code, expected $wanted with \"$words\""
     }
 }
-# Waits until a run has written some steps, then signals it.
-signal_when_running() { # SIGNAL PID FOLDER
-    until [ -s "$work/$3/metrics.jsonl" ] || ! kill -0 "$2" 2>/dev/null; do sleep 0.05; done
-    kill -"$1" "$2" 2>/dev/null || true
+wait_for_steps() { # PID FOLDER: until the run has written some, or is gone
+    until [ -s "$work/$2/metrics.jsonl" ] || ! kill -0 "$1" 2>/dev/null; do sleep 0.05; done
 }
 
 train --dry-run --json | grep -q '"steps":600,"steps_per_epoch":6,' || fail "the plan"
@@ -44,7 +42,8 @@ for signal in TERM USR1 INT; do
     "$MINUANO" train "$work/run.json" --device reference --threads 1 --output "$work/$signal" \
         >"$work/log" 2>&1 &
     run=$!
-    signal_when_running $signal $run $signal
+    wait_for_steps $run $signal
+    kill -$signal $run 2>/dev/null || true
     code=0
     wait $run || code=$?
     [ $code = 1 ] && grep -q 'is saved: the same command goes on' "$work/log" ||
@@ -83,7 +82,7 @@ if command -v mpirun >/dev/null; then
     ranks >"$work/log" 2>&1 &
     run=$!
     # To one rank, which stops all: not every launcher of mpirun hands signals on.
-    until [ -s "$work/ranks/metrics.jsonl" ] || ! kill -0 $run 2>/dev/null; do sleep 0.05; done
+    wait_for_steps $run ranks
     kill -USR1 "$(cut -d ' ' -f 1 "/proc/$run/task/$run/children")" || { cat "$work/log"; fail "no rank runs"; }
     wait $run && fail "SIGUSR1 to a rank: exit code 0"
     grep -q 'is saved: the same command goes on' "$work/log" || { cat "$work/log"; fail "ranks stop"; }
